@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from hook import lazy_re
 from hook.c.definitions import DefinitionKind
@@ -21,7 +21,7 @@ _WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
 _STATEMENT = lazy_re.compile(r"(?m)^[ \t]*([A-Za-z_]\w*)[ \t]*\(")
 _DIRECT = lazy_re.compile(
     r"(?m)\b((?:COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w*|DEFINE_STATIC_CALL\w*|__(?:init|used)_or_\w+)[ \t]*\("
-    r"|\b(__section)[ \t]*\(|\b__attribute__[ \t]*\(\([^;{}=]{0,80}?\b(_*section_*|_*constructor_*)\b|^[ \t]*(asm|__asm|__asm__)\b"
+    r"|\b(__section)[ \t]*\(|(?:\b__attribute__[ \t]*\(\(|\[\[)[^;{}=]{0,80}?\b(_*section_*|_*constructor_*)\b|^[ \t]*(asm|__asm|__asm__)\b"
 )
 # macros of kernel headers that start nothing; one that the file defines itself is read instead
 _KNOWN = lazy_re.compile(
@@ -34,6 +34,8 @@ _KNOWN = lazy_re.compile(
 _OF_A_NODE = lazy_re.compile(r"(?:\b|_)(?:OF|IRQCHIP)_DECLARE")
 _OF_A_BUS = lazy_re.compile(r"(?:module|builtin|drm_module)_\w+")
 _PLAIN = lazy_re.compile(r"\b(?:module|builtin)_(?:\w+_)?driver\s*\(")
+_WITH_STATEMENTS = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
+_INSIDE = (*_WITH_STATEMENTS, DefinitionKind.VARIABLE)
 _MOST_HEADERS = 8  # that may define a macro
 # functions that, by their name, give other code something to call back
 HANDING = lazy_re.compile(
@@ -70,10 +72,22 @@ STORING = lazy_re.compile(
 # members of a bus or a class that create sysfs files without a device
 FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 OF_FILES = ("bus_register", "class_register")
+FIRST = "init_module"  # what a module runs first, which module_init() makes another name of its function
 # functions that call what they are given before they return
 AT_ONCE = lazy_re.compile(r"acpi_get_\w+|dmi_check_system|of_(?:irq|clk)_init")
 # functions that fill in a work or a timer with the function that it will run
 PREPARING = lazy_re.compile(r"INIT_\w+")
+_FIRST_BY_MACRO = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*define[ \t][^\n]*\binit_module\b")
+_DECLARED_ONLY = lazy_re.compile(r"\s*\(\s*(?:void)?\s*\)\s*[;,)]")
+# the place of the type among the arguments of a macro; include/linux/moduleparam.h
+_TYPE_PLACES = {
+    **dict.fromkeys(("module_param", "module_param_unsafe", "module_param_array", "module_param_hw", "module_param_hw_array"), 1),
+    **dict.fromkeys(
+        ("module_param_named", "module_param_named_unsafe", "module_param_array_named", "module_param_hw_named", "core_param"), 2
+    ),
+    "module_param_string": 1,  # the buffer
+}
+_WITHOUT_TYPE = ("early_param", "__setup_param", "module_param_sysfs_setup", "module_param_sysfs_remove")  # what they start is read
 _TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
 
 
@@ -84,6 +98,8 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
     for direct in _DIRECT.finditer(text):
         if direct[4] is None or not inside.holds(direct.start()):
             yield f"{next(filter(None, direct.groups()))} runs code of this object without a device", direct.start()
+    if (named := _names_first_function(texts, path)) >= 0:
+        yield f"{FIRST}() may be another name of a function of this object", named
     own = _starting_macros(texts, path)
     seen: set[str] = set()
     for statement in _STATEMENT.finditer(text):
@@ -95,9 +111,12 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
         seen.add(name)
         if (own[name] if name in own else _may_start(texts, path, name)) and not texts.is_expanded_from(path, name):
             yield f"{name}() may run code of this object at boot", statement.start(1)
-    for name in own:
-        if own[name] and name not in seen and (alone := re.search(rf"(?m)^[ \t]*{name}[ \t]*;?[ \t]*$", text)):
-            yield f"{name} may run code of this object at boot", alone.start()
+    outside = _Spans(texts, path, _WITH_STATEMENTS)
+    starting = {name for file in (path, *texts.local_headers(path)) for name, starts in _starting_macros(texts, file).items() if starts}
+    for name in sorted(starting - seen):  # without parentheses: alone on its line, or an attribute
+        use = next((use.start() for use in re.finditer(rf"\b{name}\b", text) if not outside.holds(use.start())), -1)
+        if use >= 0 and not texts.is_expanded_from(path, name):
+            yield f"{name} may run code of this object at boot", use
 
 
 def is_elsewhere(texts: Texts, name: str) -> bool:
@@ -117,8 +136,7 @@ def starts_nothing(texts: Texts, path: str, name: str, at: int) -> bool:
 class _Spans:
     """The functions, variables and macros of a file: what is inside of none of them is a file-scope statement."""
 
-    def __init__(self, texts: Texts, path: str) -> None:
-        kinds = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
+    def __init__(self, texts: Texts, path: str, kinds: Collection[DefinitionKind] = _INSIDE) -> None:
         spans = sorted(
             definition.body if definition.body[1] else definition.span
             for definition in texts.scan(path)
@@ -178,11 +196,42 @@ def _may_start(texts: Texts, path: str, name: str) -> bool:
     return len(headers) > _MOST_HEADERS or any(_starting_macros(texts, header).get(name, False) for header in headers)
 
 
-def has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
-    """Whether a module parameter has a type of the driver's own, with a setter that user space can call."""
-    types = [argument.strip() for argument in arguments.split(",")[1:3]]
-    if any(map(_TYPE.match, types)):
+def has_own_setter(texts: Texts, path: str, macro: str, arguments: str) -> bool:
+    """Whether a module parameter may have a setter of the driver's own, which user space can call.
+
+    It has none where it has a type of the kernel's own, and no header of the driver's defines that name, nor the macro, nor what the
+    macro makes of the type.
+    """
+    place = _TYPE_PLACES.get(macro)
+    given = [argument.strip() for argument in arguments.split(",")]
+    if place is None or place >= len(given):
+        return macro not in _WITHOUT_TYPE
+    is_plain = macro == "module_param_string" or _TYPE.match(given[place]) is not None
+    return not is_plain or any(_is_own_macro(texts, path, name) for name in (macro, given[place], f"param_ops_{given[place]}"))
+
+
+def _is_own_macro(texts: Texts, path: str, name: str) -> bool:
+    """Whether a file may mean a macro of the driver's by a name: its own, or one of a header that is no common one."""
+    if NAMES.fullmatch(name) is None:
         return False
-    if texts.source.index is None:
-        return "kernel_param_ops" in (texts.get(path) or "")
-    return any(texts.defining(f"param_ops_{name}") for name in types if NAMES.fullmatch(name))
+    headers = texts.local_headers(path)
+    if texts.source.index is not None:
+        included = texts.raw(path) or b""
+        headers = tuple(
+            header
+            for header in texts.defining(name)
+            if header.endswith(".h")
+            and not header.startswith(("include/", "arch/"))
+            and (header.rpartition("/")[0] == path.rpartition("/")[0] or header.rpartition("/")[2].encode() in included)
+        )
+    return any(texts.macro(header, name) for header in (path, *headers))
+
+
+def _names_first_function(texts: Texts, path: str) -> int:
+    """Where a file names what a module runs first other than by a definition or a declaration: an alias, or a macro of its own or of its
+    headers; -1 where it does not.
+    """
+    text = texts.get(path) or ""
+    uses = [use.end() for use in re.finditer(rf"\b{FIRST}\b", text)] if FIRST not in functions(texts, path) else []
+    by_macro = any(_FIRST_BY_MACRO.search((texts.get(header) or "").replace("\\\n", " ")) for header in texts.local_headers(path))
+    return next((end for end in uses if _DECLARED_ONLY.match(text, end) is None), 0 if by_macro else -1)

@@ -21,6 +21,7 @@ from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, bus_of
 from hook.evidence.reach.devices.hidden_starts import (
     AT_ONCE,
     FILES,
+    FIRST,
     HANDING,
     HARMLESS,
     OF_FILES,
@@ -60,7 +61,7 @@ _NEAR_FOLDERS = 3  # from the top, that a file shares with a header of its drive
 _MOST_MACROS = 4  # that stand for each other
 _START = lazy_re.compile(
     r"(?m)(?:^|(?<=[;}]))[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY"
-    r"|\w*SETUP\w*|__setup|early_param|\w*_param_cb|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
+    r"|\w*SETUP\w*|__setup|early_param|\w*_param_cb|core_param|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
     r"[ \t]*\(([^;]*?)\)\s*;?",
     re.ASCII,
 )
@@ -83,8 +84,8 @@ _BY_TREE = lazy_re.compile(
     r"(?:IRQCHIP|TIMER_OF|CLK_OF|CLOCKSOURCE_OF|RESERVEDMEM_OF|CPUIDLE_METHOD_OF|PSCI_\w+|IRQCHIP_OF|CPU_METHOD_OF)_DECLARE\w*\Z"
     r"|OF_DECLARE\w*\Z|CLK_OF_DECLARE_DRIVER\Z"
 )
+_BEHIND_A_PREFIX = ("_cb", "_call", "initcall", "setup", "setup_param")
 _INITCALL = lazy_re.compile(r"(?:module_init|\w*initcall\w*)\Z")
-_BY_NAME = "init_module"  # what a module runs first, which module_init() makes another name of its function
 
 
 class InitcallEffects(msgspec.Struct, frozen=True):
@@ -106,8 +107,8 @@ def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (),
         for statement in _START.finditer(texts.get(path) or ""):
             if not starts_nothing(texts, path, statement[1], statement.start(1)):
                 reader.statement(path, statement)
-        if defined(texts, _BY_NAME, (path,)):
-            reader.waiting.append((path, _BY_NAME))
+        if defined(texts, FIRST, (path,)):
+            reader.waiting.append((path, FIRST))
         for hidden, offset in hidden_starts(texts, path):
             reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
@@ -138,9 +139,9 @@ class _InitcallReader:
     def statement(self, path: str, statement: re.Match[str]) -> None:
         """Reads one macro call at file scope."""
         name, arguments, at = statement[1], statement[2], statement.start(1)
-        if name.startswith("module_param") and has_own_setter(self._texts, path, arguments):
+        if name.startswith(("module_param", "core_param")) and has_own_setter(self._texts, path, name, arguments):
             self.unknown.setdefault(name, (f"{name}() has its own setter, which user space may call", path, self._texts.line(path, at)))
-        if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
+        if name in _PLAIN or (name.startswith(("__", "module_param", "core_param")) and not name.endswith(_BEHIND_A_PREFIX)):
             return
         if _BY_TREE.match(name):  # each counts: it has a node of its own
             self.buses.setdefault(f"tree {path}:{at}", ("tree", path, self._texts.line(path, at)))
@@ -154,7 +155,7 @@ class _InitcallReader:
             self._registers("kunit" if name.startswith("kunit") else "usb_function", path, at)
         elif not name.endswith(("_cb", "_call")) and (macro := _BY_MACRO.match(name)):
             self._registers(BUS_OF_SPELLING.get(macro[1] or macro[2], macro[1] or macro[2]), path, at, arguments)
-        elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
+        elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param", "setup_param")) or "FIXUP" in name:
             self.unknown.setdefault(name, (f"{name}() runs code of this object without a device", path, self._texts.line(path, at)))
 
     def follow(self) -> None:
@@ -389,8 +390,7 @@ def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
         for statement in _START.finditer(texts.get(path) or ""):
             if _INITCALL.match(statement[1]) and not statement[2].startswith("void") and "{" not in statement[2]:
                 initcalls.append((path, statement[2].split(",")[0].strip()))
-        if defined(texts, _BY_NAME, (path,)):
-            initcalls.append((path, _BY_NAME))
+        initcalls += [(path, FIRST)] * bool(defined(texts, FIRST, (path,)))
     return initcalls
 
 

@@ -29,6 +29,12 @@ OPEN = {
     "system_call": "SYSCALL_DEFINE1(it, unsigned long, arg)\n{\n\treturn arg;\n}",
     "compat_system_call": "COMPAT_SYSCALL_DEFINE1(it, unsigned long, arg)\n{\n\treturn arg;\n}",
     "init_module": "int init_module(void)\n{\n\treturn misc_register(&own_dev);\n}",
+    "aliased_init_module": FUNCTION + 'int init_module(void) __attribute__((alias("it")));',
+    "alias_by_the_kernel": FUNCTION + "int init_module(void) __alias(it);",
+    "init_module_by_macro": "#define begin init_module\nint begin(void)\n{\n\treturn misc_register(&own_dev);\n}",
+    "attribute_of_its_header": FUNCTION + '#include "hidden.h"\nstatic initcall_t p PUT = it;',
+    "bracketed_attribute": "[[gnu::constructor]] static void it(void)\n{\n}",
+    "option_of_boot": FUNCTION + '__setup_param("it=", it_setup, it, 0);',
     "instead_of_a_weak_one": "int own_quirk(void)\n{\n\treturn 0;\n}",
     "own_declaration": FUNCTION + "#define OWN_DECLARE(fn) late_initcall(fn)\nOWN_DECLARE(it);",
     "own_setup": FUNCTION + "#define __own_setup(fn) late_initcall(fn)\n__own_setup(it);",
@@ -121,6 +127,24 @@ ASSIGNED_OPEN = {
 }
 # members of what an initcall registers whose files user space opens without a device
 OWN_FILES = {"class_groups": "class_register(&it);", "bus_groups": "bus_register(&it);", "drv_groups": "bus_register(&it);"}
+# beside level.h, which has a setter for the type
+LEVELS_OPEN = {
+    "variable_named_like_a_type": "module_param_named(x, byte, own_level, 0644);",
+    "type_by_macro": "#define LEVEL own_level\nmodule_param(x, LEVEL, 0644);",
+    "type_named_like_one": "#define byte own_level\nmodule_param(x, byte, 0644);",
+    "operations_by_macro": "#define param_ops_int param_ops_own_level\nmodule_param(x, int, 0644);",
+    "own_parameter": "#define module_param(name, type, perm) module_param_cb(name, &param_ops_own_level, &name, perm)\nmodule_param(x, int, 0644);",
+    "operations_of_its_own": "module_param_cb_unsafe(x, &param_ops_own_level, &x, 0644);",
+    "type_that_a_macro_makes": "OWN_LEVEL(other);\nmodule_param_unsafe(x, other, 0644);",
+    "core_parameter": "core_param(x, x, own_level, 0644);",
+    "array_of_levels": "module_param_array_named(x, int, own_level, NULL, 0644);",
+}
+LEVELS_CLOSED = {
+    "core_number": "core_param(x, x, bool, 0644);",
+    "hardware_parameter": "module_param_hw(x, int, irq, 0444);",
+    "named_array": "module_param_array_named(x, level, charp, NULL, 0644);",
+    "unsafe_parameter": "module_param_named_unsafe(x, level, bool, 0400);",
+}
 CLOSED = {
     "plain": FUNCTION,
     "init_module_of_another": "extern int init_module(void);\nint other_quirk(void)\n{\n\treturn 0;\n}",
@@ -132,6 +156,12 @@ CLOSED = {
     "assembly_inside": FUNCTION + 'static void inside(void)\n{\n\tasm volatile("nop");\n}',
 }
 ASSIGNED_CLOSED = {
+    "core_number": "core_param(x, x, bool, 0644);",
+    "hardware_parameter": "module_param_hw(x, int, irq, 0444);",
+    "named_array": "module_param_array_named(x, level, charp, NULL, 0644);",
+    "unsafe_parameter": "module_param_named_unsafe(x, level, bool, 0400);",
+}
+CLOSED = {
     "own_member": "own_ops.open = it;",
     "result": "ret = it(3);",
     "number": "core_hooks_used = 3;",
@@ -287,11 +317,16 @@ def with_files(member: str, statement: str) -> str:
     return assigning(member, statement).replace(OWN, f"static struct thing it = {{\n\t.{member} = it_groups,\n}};")
 
 
+def with_parameter(name: str, line: str) -> str:
+    return pci_driver(name, CHELSIO, '#include "level.h"', f"{line}\nmodule_pci_driver({name}_driver);")
+
+
 FILES = {
     **{f"{name}.c": pci_driver(name, CHELSIO, more) for name, more in {**OPEN, **CLOSED, **TABLES_OPEN, **TABLES_CLOSED}.items()},
     **{f"{name}.c": assigning(name, statement) for name, statement in {**ASSIGNED_OPEN, **ASSIGNED_CLOSED}.items()},
     **{f"{name}.c": with_files(name, statement) for name, statement in OWN_FILES.items()},
     "driver_groups.c": pci_driver("driver_groups", CHELSIO).replace(".name =", ".driver = { .groups = it_groups },\n\t.name ="),
+    **{f"{name}.c": with_parameter(name, line) for name, line in {**LEVELS_OPEN, **LEVELS_CLOSED}.items()},
     # two drivers, of which one is not read
     "second_in_header.c": pci_driver("seen", CHELSIO, '#include "second.h"', registering("seen_driver", "second_driver")),
     "second_by_attribute.c": pci_driver(
@@ -328,6 +363,7 @@ FILES = {
     "device_groups.c": pci_driver("device_groups", CHELSIO).replace(".name =", ".driver = { .dev_groups = it_groups },\n\t.name ="),
     "hidden.h": """#define begin_of_header(fn) subsys_initcall(fn)
 #define MODULE_INFO(fn) subsys_initcall(fn)
+#define PUT __section(".initcall6.init")
 #define HEADER_BEGIN() header_begin()
 #define HEADER_LOG(text) pr_info(text)
 static inline int header_begin(void)
@@ -380,6 +416,7 @@ def ask(tree: Kernel) -> Iterator[Ask]:
         *OPEN,
         *ASSIGNED_OPEN,
         *OWN_FILES,
+        *LEVELS_OPEN,
         *TABLES_OPEN,
         "driver_groups",
         "driver_macro",
@@ -398,7 +435,7 @@ def test_what_runs_without_a_device_leaves_the_driver_open(ask: Ask, name: str) 
 
 
 @pytest.mark.parametrize(
-    "name", [*CLOSED, *ASSIGNED_CLOSED, *TABLES_CLOSED, "device_groups", "both_seen", "plain_parameter", "string_parameter"]
+    "name", [*CLOSED, *LEVELS_CLOSED, *ASSIGNED_CLOSED, *TABLES_CLOSED, "device_groups", "both_seen", "plain_parameter", "string_parameter"]
 )
 def test_what_only_looks_so_does_not(ask: Ask, name: str) -> None:
     ask.begin_question()

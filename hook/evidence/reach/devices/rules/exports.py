@@ -18,6 +18,8 @@ from hook.kernel.texts import Texts
 # of a tracepoint nothing of the object runs
 _EXPORT = lazy_re.compile(r"(?:\b|_)EXPORT_(?!TRACEPOINT_)\w+\s*\(\s*([A-Za-z_]\w*)")
 _PASTED_EXPORT = lazy_re.compile(r"(?:\b|_)EXPORT_(?!TRACEPOINT_)\w+\s*\([^()]*##")
+# another name of a function: an attribute, a name for the linker, a pragma
+_ALIAS = lazy_re.compile(r"\b_*alias_*\s*\(|\)\s*(?:asm|__asm|__asm__)\s*\(|#[ \t]*pragma[ \t]+(?:weak|redefine_extname)\b")
 _NAMES_AT_ONCE = 100  # in one question to the index
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are searched
@@ -66,10 +68,14 @@ def exported(texts: Texts, obj: Object, members: Sequence[str], srcarch: str, is
 
 
 def exports_by_macro(texts: Texts, members: Sequence[str]) -> bool:
-    """Whether a macro of the files or of a header beside them exports what it names or defines: its names are not all known."""
+    """Whether the names that others use are not all known: a macro of the files or of a header beside them exports what it names or
+    defines, or a function has another name, too.
+    """
 
     def has_macro(path: str) -> bool:
         text = texts.get(path) or ""
+        if _ALIAS.search(text):
+            return True
         if "EXPORT_" not in text:
             return False
         macros = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.MACRO and "EXPORT_" not in one.name)
