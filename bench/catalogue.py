@@ -95,6 +95,10 @@ ACPI_FROM_SOURCES = {
     "ACPI0011": ("q35", "generic buttons"), "VM_GEN_COUNTER": ("vmgenid", "hw/acpi/vmgenid.c"),
     "PNP0C80": ("pc-dimm", "hw/acpi/memory_hotplug.c"),
 }  # fmt: skip
+# the peripheral ids in the registers of primecells, each with the file that says so
+PRIMECELLS = {
+    "arm,pl011": ("00141011", "hw/char/pl011.c"), "arm,pl031": ("00141031", "hw/rtc/pl031.c"), "arm,pl061": ("00041061", "hw/gpio/pl061.c"),
+}  # fmt: skip
 # of the machines that tell of their parts by ACPI alone, which the firmware of this script's guest does not lay out
 ACPI_OF_BOARD = {
     "LNRO0005": "hw/acpi/virtio-acpi.c", "ACPI0013": "hw/acpi/generic_event_device.c", "PNP0C0C": "hw/acpi/generic_event_device.c",
@@ -321,6 +325,7 @@ def main() -> None:
                 virtio.setdefault(name, legacy[int(one[5:9], 16)])
     virtio |= {name: number for name, number in VIRTIO_FROM_SOURCES.items() if name in devices or name == "vhost-user-bluetooth"}
     compatible: dict[str, str] = {}
+    primecells: set[str] = set()
     if arch == "x86_64":
         for machine in MACHINES[arch][:2]:
             for found_id in sorted(acpi(program, machine)):
@@ -343,8 +348,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as directory:
                 blob = pathlib.Path(directory) / "tree"
                 subprocess.run([program, "-M", f"{board},dumpdtb={blob}", "-cpu", "max"], check=True, capture_output=True)
-                for text in _compatible(blob.read_bytes()):
-                    compatible.setdefault(text, board)
+                for texts in _compatible(blob.read_bytes()):
+                    primecells |= {texts[0]} if "arm,primecell" in texts else set()
+                    for text in texts:
+                        compatible.setdefault(text, board)
         tables["LNRO0005"] = tables["ARMH0011"] = tables["ARMH0061"] = "virt"
     tables |= {name: device for name, (device, _) in ACPI_FROM_SOURCES.items() if name not in tables}
     tables |= {name: BOARD[arch] for name in ACPI_OF_BOARD if name not in tables}
@@ -352,11 +359,13 @@ def main() -> None:
         tables["PNP0D10"] = BOARD[arch]  # with usb=on (hw/usb/hcd-xhci-sysbus.c)
     made = {"Program": "QEMU", "Version": version, "Target": arch, "Machines": list(MACHINES[arch])}
     whole = {"Made": made, "Pci": ids, "Virtio": virtio, "Acpi": tables, "Of": compatible, "Devices": devices, "NotPlugged": refused}
+    if primecells and primecells <= PRIMECELLS.keys():
+        whole["Amba"] = {name: PRIMECELLS[name][0] for name in primecells}
     args.out.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
 
 
-def _compatible(blob: bytes) -> set[str]:
-    """What the nodes of a flattened device tree are compatible with (Devicetree specification, 5)."""
+def _compatible(blob: bytes) -> set[tuple[str, ...]]:
+    """What each node of a flattened device tree is compatible with (Devicetree specification, 5)."""
     structure, strings = int.from_bytes(blob[8:12], "big"), int.from_bytes(blob[12:16], "big")
     at, found = structure, set()
     while True:
@@ -367,7 +376,7 @@ def _compatible(blob: bytes) -> set[str]:
             size, name = (int.from_bytes(blob[at + part : at + part + 4], "big") for part in (0, 4))
             value = blob[at + 8 : at + 8 + size]
             if blob[strings + name :].startswith(b"compatible\0"):
-                found |= {one.decode() for one in value.split(b"\0") if one}
+                found.add(tuple(one.decode() for one in value.split(b"\0") if one))
             at = (at + 8 + size + 3) & ~3
         elif token == 9:
             return found

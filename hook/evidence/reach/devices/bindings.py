@@ -15,11 +15,11 @@ from hook import lazy_re
 from hook.c.brackets import elements
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.answer import Reach, no, unknown, yes
-from hook.evidence.reach.devices import id_tables
+from hook.evidence.reach.devices import id_tables, primecells
 from hook.evidence.reach.devices.buses import BUSES, SERPORT, USB_HID, USERIO, Bus, DeviceOrigin, Provider
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.driver_structures import Driver
-from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_ACPI, Machine, PciDevice, PciId, elsewhere, offered
+from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_IDS, Machine, PciDevice, PciId, elsewhere, offered
 from hook.evidence.reach.devices.probes.statements import is_passed
 from hook.kernel.held_addresses import bodies, defined
 from hook.kernel.kernel import Kernel
@@ -30,6 +30,7 @@ _NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z")
 _REFUSED = lazy_re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
 _ONLY_USB = lazy_re.compile(r"\n\tif \(!hid_is_usb\(\w+\)\)\s*(?:\{[^{}]*?)?return -")
 _SERIO_RS232, _ANY_SERIO = 0x02, 0xFF  # include/uapi/linux/serio.h, include/linux/mod_devicetable.h
+_OF_FIRMWARE = (DeviceOrigin.FIRMWARE, DeviceOrigin.MANUAL_BIND)
 _BY_NAME = ("platform", "spi", "mdio", "mipi_dsi")  # buses on which kernel code creates devices by the name of their driver
 # buses whose drivers match by `.name`
 _WITH_NAME = ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")
@@ -101,18 +102,13 @@ class Binder:
     def answer(self, driver: Driver) -> tuple[Reach, DeviceNames | None]:
         """The answer for one driver structure; where it is `no`, also the device names that kernel code may use to create its device."""
         bus = BUSES[driver.bus]
-        if not driver.is_whole and bus.origin in (
-            DeviceOrigin.PCI,
-            DeviceOrigin.FIRMWARE,
-            DeviceOrigin.MANUAL_BIND,
-            DeviceOrigin.OTHER_DRIVER,
-        ):
+        if not driver.is_whole and bus.origin in (*_OF_FIRMWARE, DeviceOrigin.PCI, DeviceOrigin.OTHER_DRIVER):
             return unknown(f"not known: which devices {driver.name} binds to; the end of the structure was not found"), None
         if bus.origin is DeviceOrigin.PCI:
             return self._pci(driver), None
         if bus.origin is DeviceOrigin.VIRTIO:
             return self._virtio(driver), None
-        if bus.origin in (DeviceOrigin.FIRMWARE, DeviceOrigin.MANUAL_BIND):
+        if bus.origin in _OF_FIRMWARE:
             return self._described(driver, bus)
         if bus.origin is DeviceOrigin.OTHER_DRIVER:
             return self._named(driver)
@@ -321,7 +317,8 @@ class Binder:
         if not self._vm.made_by:
             return unknown(f"there is no catalogue of devices for {self._vm.arch}"), None
         if bus.name == "amba" and self._vm.describes_by_tree:
-            return unknown(f"not known: whether a primecell of the machine's device tree has an id of {driver.name}"), None
+            table, srcarch = self.table(driver.fields.get("id_table"), driver.path), self.kernel.environment["SRCARCH"]
+            return primecells.of_driver(driver, table, self._vm, self._macros, self.texts, srcarch), None
         if bus.name == "i2c" and "detect" in driver.fields:
             return unknown(f"{driver.name} looks for its chip on adapters of its class (.detect); not known: whether the VM has one"), None
         if bus.name == "i2c":  # the name of a client is compared with tables alone
@@ -344,9 +341,9 @@ class Binder:
                 if self._vm.is_given(device.partition(",")[0]):
                     return yes(fact, devices=(device.partition(",")[0],))
                 return unknown(f"the machine ({self._vm.kind}) has no {device}", fact, devices=(device,))
-        for text, line, _ in strings if ids is self._vm.acpi else ():
-            if text in ELSEWHERE_ACPI:
-                question = f"{text} is a device of {ELSEWHERE_ACPI[text]}; not known: whether the kernel is fuzzed there"
+        for text, line, _ in strings if ids else ():
+            if text in ELSEWHERE_IDS:
+                question = f"{text} is a device of {ELSEWHERE_IDS[text]}; not known: whether the kernel is fuzzed there"
                 return unknown(question, self.fact(f"{driver.name} binds to {text}", table.path, line))
         if unread and (ids or not table.kind.startswith("of_")):
             described.unread.append(unread)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -32,7 +32,7 @@ from hook.evidence.reach.devices.hidden_starts import (
     is_elsewhere,
     starts_nothing,
 )
-from hook.evidence.reach.devices.probes.statements import left_without_node
+from hook.evidence.reach.devices.probes.missing_nodes import left_without_node
 from hook.kernel.held_addresses import (
     ALONE,
     ASSIGNED,
@@ -97,12 +97,12 @@ class InitcallEffects(msgspec.Struct, frozen=True):
     drivers: tuple[tuple[str, str, str, int], ...] = ()  # registered: bus, name of the structure or array, path, line
 
 
-def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (), has_tree: bool = True) -> InitcallEffects:
+def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str], nodes: Collection[str] | None) -> InitcallEffects:
     """What the initcalls of an object do. `members` are the files that may have one; calls are followed into all of `all_files`.
 
-    Without `has_tree` there is no device tree: a function that returns where it finds no node is not followed further.
+    A function that returns because the device tree has none of its `nodes` (missing_nodes.py) is not followed further.
     """
-    reader = _InitcallReader(texts, members, all_files, has_tree)
+    reader = _InitcallReader(texts, members, all_files, nodes)
     for path in members:
         for statement in _START.finditer(texts.get(path) or ""):
             if not starts_nothing(texts, path, statement[1], statement.start(1)):
@@ -118,8 +118,8 @@ def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (),
 class _InitcallReader:
     """Collects what the initcalls of one object do."""
 
-    def __init__(self, texts: Texts, members: Sequence[str], all_files: Sequence[str], has_tree: bool) -> None:
-        self._texts, self._members, self._all_files, self._has_tree = texts, members, all_files, has_tree
+    def __init__(self, texts: Texts, members: Sequence[str], all_files: Sequence[str], nodes: Collection[str] | None) -> None:
+        self._texts, self._members, self._all_files, self._nodes = texts, members, all_files, nodes
         self.buses: dict[str, tuple[str, str, int]] = {}
         self.calls: dict[str, tuple[str, str, int]] = {}
         self.unknown: dict[str, tuple[str, str, int]] = {}
@@ -195,9 +195,9 @@ class _InitcallReader:
 
     def _function(self, path: str, begin: int, end: int, function: str) -> None:
         text = self._texts.get(path) or ""
-        left = -1 if self._has_tree else left_without_node(text, begin, end)
+        left = left_without_node(self._texts, path, (begin, end), self._nodes)
         if left >= 0:
-            self._registers("tree", path, left)
+            self._registers("no node", path, left)
             end = left
         head = max(text.rfind(f"{function}(", 0, begin), 0)
         local = self._assigned(path, head, begin, end, function)

@@ -45,7 +45,8 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "1b36:": ("a device of QEMU", "another QEMU"),
     "1234:": ("a device of QEMU", "another QEMU"),
 }
-ELSEWHERE_ACPI: Mapping[str, str] = {"VMW0005": "VMware"}
+# of firmware tables and device trees
+ELSEWHERE_IDS: Mapping[str, str] = {"VMW0005": "VMware", "linaro,optee-tz": "the firmware OP-TEE"}
 
 
 class _Made(typing.TypedDict):
@@ -66,6 +67,7 @@ class _Catalogue(typing.TypedDict):
     Virtio: dict[str, int]
     Acpi: dict[str, str]
     Of: dict[str, str]
+    Amba: typing.NotRequired[dict[str, str]]  # what a primecell of the device tree is compatible with -> its peripheral id
     NotPlugged: dict[str, str]  # name -> why
 
 
@@ -122,6 +124,7 @@ class Machine(msgspec.Struct, frozen=True, dict=True):
     not_plugged: frozenset[str]  # those of them with which alone QEMU does not start
     has: frozenset[str] | None  # the devices of this machine; None where it may have any
     kind: str = "qemu-any"
+    primecells: Mapping[str, int] | None = None  # compatible -> peripheral id; None where not all are known
 
     @property
     def describes_by_tree(self) -> bool:
@@ -186,7 +189,8 @@ def machine(arch: str, vm: Sequence[str], catalogue: str | None = None) -> Machi
     virtio: dict[int, str] = {}
     for name, number in sorted(raw["Virtio"].items(), key=lambda entry: (len(entry[0]), entry[0])):
         virtio.setdefault(number, name)
-    return Machine(arch, _made_by(raw), pci, virtio, raw["Acpi"], raw["Of"], names, frozenset(raw["NotPlugged"]), has, kind)
+    primecells = {compatible: int(number, 16) for compatible, number in raw["Amba"].items()} if "Amba" in raw else None
+    return Machine(arch, _made_by(raw), pci, virtio, raw["Acpi"], raw["Of"], names, frozenset(raw["NotPlugged"]), has, kind, primecells)
 
 
 def elsewhere(line: PciId) -> tuple[str, str] | None:
@@ -243,6 +247,8 @@ def _own_catalogue(text: str, arch: str) -> _Catalogue:
         for name, lines in catalogue["Pci"].items():
             for line in lines:
                 _pci(name, line)
+        for number in catalogue.get("Amba", {}).values():
+            int(number, 16)
     except ValueError as wrong:
         raise NotACatalogue(f"not made by bench/catalogue.py: {str(wrong)[:100]}") from None
     if catalogue["Made"]["Target"] != arch:

@@ -83,10 +83,10 @@ class ObjectReader:
         members, whole = self._members(obj)
         registered = tuple(driver for path in members for driver in drivers(self.texts, path))
         rest = obj.members if len(members) < len(obj.members) else ()
-        effects = initcalls.effects(self.texts, members, rest, self.vm.describes_by_tree or not self.vm.made_by)
+        effects = initcalls.effects(self.texts, members, rest, self.vm.compatible if self.vm.made_by else None)
         registers = (
             bool(registered)
-            or any(bus != "tree" for bus, _, _ in effects.buses)
+            or any(bus not in ("tree", "no node") for bus, _, _ in effects.buses)
             or any(_LATER.search(self.texts.get(path) or "") for path in members)
         )
         return Profile(members, whole, registered, effects, registers)

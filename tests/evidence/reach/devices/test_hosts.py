@@ -97,6 +97,11 @@ CORE = "int {name}_core_probe(struct device *dev, int irq)\n{{\n\t{body}\n}}\nEX
 KEYMAP = "static struct rc_map_list it_map = {{\n\t.map = {{\n\t\t.scan = it,\n\t\t.name = RC_MAP_{name},\n\t}}\n}};\nstatic int __init init_rc_map(void)\n{{\n\treturn rc_map_register(&it_map);\n}}\nmodule_init(init_rc_map)\n"
 
 
+def by_node(compatible: str) -> str:
+    """A receiver that takes the name of its keymap from its node."""
+    return f'void r(struct rc_dev *rc)\n{{\n\trc->map_name = of_get_property(np, "linux,rc-map-name", NULL);\n}}\nstatic const struct of_device_id ir_ids[] = {{\n\t{{ .compatible = "{compatible}" }},\n\t{{ }}\n}};\nstatic struct platform_driver acme_ir_driver = {{\n\t.driver = {{ .name = "acme-ir", .of_match_table = ir_ids }},\n}};\nmodule_platform_driver(acme_ir_driver);\n'
+
+
 def serio(name: str, *ids: str) -> str:
     """A driver of serial ports, with the lines of its table."""
     lines = "".join(f"\t{{ {line}, .id = 0xff, .extra = 0xff }},\n" for line in ids)
@@ -223,6 +228,7 @@ FILES = {
     "mapnobody.c": KEYMAP.format(name="NOBODY"),
     "receiver.c": "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_GOOD;\n}\nstatic struct usb_driver r_driver = {\n\t.name = \"r\",\n};\nmodule_usb_driver(r_driver);\n",
     "pcireceiver.c": pci_driver("pcir", CHELSIO, "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_BAD;\n}"),
+    "noderx.c": by_node("acme,ir"),
     # what runs for a node of the device tree
     "clk.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nTIMER_OF_DECLARE(timer, "acme,timer",\n\t\t acme_init);\n' + ACME_INIT,
     "clkfixed.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nCLK_OF_DECLARE(fixed, "Fixed-Clock", acme_init);\n' + ACME_INIT,
@@ -239,6 +245,8 @@ FILES = {
     "clkbehind.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nint x; CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n' + ACME_INIT,
     "method.c": 'CPU_METHOD_OF_DECLARE(acme, "acme,smp", &acme_ops);\n',
     "intc.c": 'IRQCHIP_DECLARE(acme, "acme,intc", acme_init);\n',
+    "intcown.c": 'IRQCHIP_DECLARE(acme, "acme,intc", acme_init);\n' + ACME_INIT,
+    "intchost.c": 'IRQCHIP_DECLARE(acme, "arm,gic-700", acme_init);\n' + ACME_INIT,
     # files that a start opens, on every machine or not
     "opens.c": start("\tret = class_register(&cls);\n\tif (ret)\n\t\treturn ret;\n\tret = misc_register(&dev);\n\tif (ret < 0) {\n\t\tclass_unregister(&cls);\n\t\treturn ret;\n\t}\n\treturn 0;", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
     "onxen.c": start("\tif (!xen_domain())\n\t\treturn -ENODEV;\n\treturn misc_register(&dev);", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
@@ -559,18 +567,33 @@ def test_a_keymap_is_what_the_receivers_are_that_ask_for_it(tree: Kernel, ask: A
     found = of(ask, "mapgood.c")
     assert found.answer is Answer.YES and found.facts[-1].place.path == "drivers/net/receiver.c"
     assert of(ask, "mapbad.c").answer is of(ask, "mapnobody.c").answer is Answer.NO
-    # where a machine has a device tree, that may ask for any
+    # a device tree names one only for a receiver that it has
     for other in asked(tree.path, arch="arm64"):
-        assert of(other, "mapnobody.c").answer is Answer.UNKNOWN
+        found = of(other, "mapnobody.c")
+        assert found.answer is Answer.NO and "acme_ir_driver" in found.facts[1].claim
 
 
-@pytest.mark.parametrize("name", [*(name for name in FILES if name.startswith("clk") and name.endswith(".c")), "method.c", "intc.c"])
+@pytest.mark.parametrize(("compatible", "path"), [("gpio-keys", "noderx.c"), ("acme,ir", "noderx.h")])
+def test_a_keymap_stays_open_where_the_device_tree_may_name_it(tree: Kernel, tmp_path: pathlib.Path, compatible: str, path: str) -> None:
+    shutil.copytree(tree.path, tmp_path / "linux", symlinks=True)
+    other = Kernel(tmp_path / "linux", tree.env)
+    other.write(f"drivers/net/{path}", by_node(compatible))
+    other.git("add", "-A")
+    other.git("commit", "-qm", "receiver")
+    other.triage("index", "--quiet")
+    for ask in asked(other.path, arch="arm64"):
+        assert of(ask, "mapnobody.c").answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "name", [*(name for name in FILES if name.startswith("clk") and name.endswith(".c")), "method.c", "intc.c", "intcown.c", "intchost.c"]
+)
 def test_what_runs_for_a_node_runs_where_a_device_tree_may_have_it(tree: Kernel, ask: Ask, name: str) -> None:
     found = of(ask, name)
     assert (found.answer, len(found.facts)) == (Answer.NO, 1) and "runs from a device tree" in found.facts[0].claim
     for other in asked(tree.path, arch="arm64"):
         found = of(other, name)
-        assert found.answer is (Answer.NO if name == "clk.c" else Answer.UNKNOWN)
+        assert found.answer is (Answer.NO if name in ("clk.c", "intcown.c") else Answer.UNKNOWN)
         claims = [fact.claim.partition(", which")[0] for fact in found.facts]
         assert name != "clk.c" or claims == ["runs for a node 'acme,clk'", "runs for a node 'acme,timer'"]
     for other in asked(tree.path, arch="riscv"):

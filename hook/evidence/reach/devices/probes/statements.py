@@ -8,15 +8,8 @@ from hook.c.brackets import closing
 HEAD = lazy_re.compile(r"\s*(if|for|while|switch|do|return|else)\b|\s*(\w+)\s*:(?!:)|\s*(\{)")
 _ELSE = lazy_re.compile(r"\s*else\b")
 _MARK = lazy_re.compile(r"[;({]")
-_DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#")
 # what may leave a function well, or not be compiled
 _LEAVES_WELL = lazy_re.compile(r"(?m)\bgoto\b|\breturn\b(?!\s*-\s*E)|^[ \t]*#")
-_DECLARING = lazy_re.compile(r"\bstruct\s+device_node\s*\*\s*\Z")
-# not the root, which newer kernels have without a tree, too
-_NO_NODE = lazy_re.compile(
-    r'\b(\w+)\s*=\s*of_find_(?:matching_node\w*|compatible_node|node_by_(?!path\s*\(\s*"/"\s*\))\w+)\s*\([^;]*\);'
-    r"\s*if\s*\(\s*!\s*\1\s*\)\s*(?:\{[^{}]*)?return\b"
-)
 
 
 def statement_end(text: str, at: int, word: str, stop: int) -> int:
@@ -60,19 +53,6 @@ def _plain(text: str, at: int) -> int:
         at = closing(text, mark.start()) + 1
         if at <= 0:
             return -1
-
-
-def left_without_node(text: str, begin: int, end: int) -> int:
-    """Where a function, whose body is given, returns for lack of a node of the device tree; -1 where it may go on without one.
-
-    Only what stands under no condition counts, before any jump and preprocessor conditional.
-    """
-    directive = _DIRECTIVE.search(text, begin, end)
-    for returning in _NO_NODE.finditer(text, begin, directive.start() if directive else end):
-        before = _DECLARING.sub("", text[begin + 1 : returning.start()]).rstrip()
-        if before.count("{") == before.count("}") and before[-1:] in ("", ";", "}") and "goto" not in before:
-            return text.find(";", returning.end()) + 1
-    return -1
 
 
 def is_passed(text: str, begin: int, at: int) -> bool:

@@ -18,7 +18,8 @@ from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.words import words_of
 
 _MAP = lazy_re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
-_MOST_NAMING = 12  # files that name a keymap
+_MOST_NAMING = 12  # files that name a keymap, or take the name from a node
+_PROPERTY = "linux,rc-map-name"
 
 
 def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
@@ -30,7 +31,8 @@ def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
     question = f"no receiver that uses the keymap of {path}:{line} was found"
     members = reader.profile(obj).members
     names = [name for member in members for name in _MAP.findall(reader.texts.get(member) or "")]
-    if not names or reader.vm.describes_by_tree or not reader.vm.made_by:
+    by_node = _by_node(reader) if reader.vm.describes_by_tree else []
+    if not names or by_node is None or not reader.vm.made_by:
         return Incoming(unseen=question)
     naming = sorted(_naming(reader, names, members), key=lambda use: exports.likelihood(use[0]))
     edges = tuple(
@@ -42,9 +44,21 @@ def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
         )
         for user, at, name in naming[:_MOST_NAMING]
     )
+    edges += tuple(
+        Edge(f"not known: whether the device tree names the keymap of {path} for a receiver of {user}", file=user) for user in by_node
+    )
     is_all = len(naming) <= _MOST_NAMING and reader.texts.source.index is not None and all(_strings(reader, name) for name in names)
     fact = reader.texts.fact("registers a keymap that no receiver of the machine uses", path, line)
     return Incoming(edges, (fact,), "" if is_all else question)
+
+
+def _by_node(reader: ObjectReader) -> list[str] | None:
+    """The files that take the name of a keymap from the receiver's node; None where not all are known."""
+    holding = reader.texts.holding([[word] for word in words_of(_PROPERTY)])
+    files = [path for path in holding or () if path.endswith((".c", ".h")) and in_kernel(path, reader.srcarch, NO_KERNEL_CODE)]
+    users = [path for path in files if _PROPERTY in (reader.texts.get(path) or "")]
+    is_known = holding is not None and len(users) <= _MOST_NAMING and all(path.endswith(".c") for path in users)
+    return users if is_known else None
 
 
 def _strings(reader: ObjectReader, name: str) -> list[str]:

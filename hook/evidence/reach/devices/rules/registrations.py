@@ -21,7 +21,7 @@ _MOST_CALLS = 12  # of functions of other objects, by the initcalls of one
 _MOST_DEFINING = 3  # files that define such a function
 # whole lines: another such macro on the same line would be of another node
 _FOR_COMPATIBLE = lazy_re.compile(
-    r'\s*(CLK_OF_DECLARE(?:_DRIVER)?|TIMER_OF_DECLARE)\s*\(\s*(\w+)\s*,\s*"([^"\\]+)"\s*,\s*(\w+)\s*\)\s*;?[ \t]*(?:\n|\Z)'
+    r'\s*(CLK_OF_DECLARE(?:_DRIVER)?|TIMER_OF_DECLARE|IRQCHIP_DECLARE)\s*\(\s*(\w+)\s*,\s*"([^"\\]+)"\s*,\s*(\w+)\s*\)\s*;?[ \t]*(?:\n|\Z)'
 )
 _FOR_NODE = lazy_re.compile(r"\b\w*(?:OF|IRQCHIP)_DECLARE\w*")
 # these call back for each host, session or network device, not when they are called
@@ -35,8 +35,13 @@ def registrations(obj: Object, reader: ObjectReader) -> Incoming:
     of_drivers = {driver.bus for driver in profile.drivers}
     of_nodes = _of_nodes(reader, [(path, line) for bus, path, line in profile.effects.buses if bus == "tree"])
     reaches = [(reach, Run.DEVICE, Spread.EVERYWHERE) for reach in of_nodes]
+    for path, line in [(path, line) for bus, path, line in profile.effects.buses if bus == "no node"]:
+        claim = f"its initcall returns before this line: no device tree of {reader.vm.made_by} has the node that it looks for"
+        if not reader.vm.describes_by_tree:
+            claim = f"runs from a device tree, which no machine of {reader.vm.made_by} has"
+        reaches.append((no(reader.texts.fact(claim, path, line)), Run.DEVICE, Spread.EVERYWHERE))
     for bus, path, line in profile.effects.buses:
-        if bus in of_drivers or bus in ("tree", "rc_map"):
+        if bus in of_drivers or bus in ("tree", "no node", "rc_map"):
             continue
         is_answered = bus in BUSES and BUSES[bus].origin in (DeviceOrigin.USER_SPACE, DeviceOrigin.ABSENT, DeviceOrigin.UNKNOWN)
         reach = binder.of_bus(BUSES[bus], path, line) if is_answered else None
@@ -62,8 +67,9 @@ def _unseen_drivers(reader: ObjectReader, profile: Profile, of_drivers: set[str]
 def _of_nodes(reader: ObjectReader, places: Sequence[tuple[str, int]]) -> Iterator[Reach]:
     """What runs for a node of the device tree: nothing where no machine has a tree, or no node is compatible with the string of the macro.
 
-    That string has to stand there as it is, in a macro whose function runs for `compatible` alone (of_clk_init() and timer_probe()). The
-    methods of processors are another property, firmware may reserve memory, and the host decides about the interrupt controller.
+    That string has to stand there as it is, in a macro whose function runs for `compatible` alone (of_clk_init(), timer_probe() and
+    of_irq_init()). The methods of processors are another property, firmware may reserve memory, and the host decides which of ARM's
+    interrupt controllers it gives the guest.
     """
     vm = reader.vm
     ids = {text.lower() for text in vm.compatible}  # drivers/of/base.c compares without regard to case
@@ -74,7 +80,8 @@ def _of_nodes(reader: ObjectReader, places: Sequence[tuple[str, int]]) -> Iterat
         text = reader.texts.get(path) or ""
         macro = _FOR_COMPATIBLE.match("\n".join(text.split("\n")[line - 1 : line + 2]))
         is_read = len(_FOR_NODE.findall(text)) == sum(of == path for of, _ in places)  # each such macro, behind another declaration too
-        if vm.made_by and macro and is_read and macro[3].lower() not in ids and _is_plain(reader, path, macro):
+        is_of_host = macro is not None and macro[1] == "IRQCHIP_DECLARE" and macro[3].lower().startswith("arm,")
+        if vm.made_by and macro and is_read and not is_of_host and macro[3].lower() not in ids and _is_plain(reader, path, macro):
             yield no(reader.texts.fact(f"runs for a node {macro[3]!a}, which no device tree of {vm.made_by} has", path, line))
         else:
             yield unknown(f"not known: whether the machine's device tree has the node that {path}:{line} needs")
