@@ -74,6 +74,11 @@ def definitions(text: bytes, name: bytes) -> list[tuple[tuple[bytes, ...] | None
     return macros
 
 
+def values(texts: Iterable[bytes]) -> frozenset[bytes]:
+    """The macros without parameters that some texts define, in which there are no comments and no spliced lines."""
+    return frozenset(macro[1] for text in texts for macro in _DEFINITION.finditer(text) if macro[2] is None)
+
+
 def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[bytes]) -> bool:
     """Whether a macro of a text, one of those `used` or one behind them, has a name in its body, or puts it together of `pieces`, or has
     all pieces of it in their bodies, from where a macro may get them that pastes its parameters.

@@ -56,6 +56,7 @@ class RestOfTree(typing.Protocol):
     def is_included(self) -> bool: ...
     def may_be_captured(self, name: bytes, used: frozenset[bytes]) -> bool: ...
     def is_macro(self, name: bytes) -> bool: ...
+    def values(self, names: Iterable[bytes]) -> frozenset[bytes] | None: ...
     def is_opaque(self, name: bytes) -> bool: ...
     def has_uneven_macro(self, used: frozenset[bytes]) -> bool: ...
     def is_volatile(self, name: bytes) -> bool: ...
@@ -137,9 +138,8 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
 
     def is_number(self, name: bytes) -> bool:
         """Whether a name stands for a constant number wherever it is defined."""
-        if _ERROR.match(name) and name not in self.own_names and not self.tree.is_redefined([name]):
-            return True
-        return self.tree.is_number(name.decode("ascii"))
+        is_error = _ERROR.match(name) and name not in self.own_names and not self.tree.is_redefined([name])
+        return bool(is_error) or self.tree.is_number(name.decode("ascii"))
 
     def is_text(self, name: bytes) -> bool:
         """Whether a name stands for a string constant without conversions wherever it is defined."""
@@ -336,7 +336,7 @@ def unused_macro(segment: EditedSegment) -> Proof | None:
     macro, sides = segment.edit.either, (segment.before, segment.after)
     if not all(names.is_unused(macro, side) for side in sides) or segment.tree.knows(macro.name):
         return None
-    is_made = segment.tree.may_be_captured(macro.name.encode("ascii"), names.may_be_pasted_to(macro.name, *sides))
+    is_made = segment.tree.may_be_captured(macro.name.encode("ascii"), names.may_be_pasted_to(macro.name, segment.tree.values, *sides))
     return None if is_made else segment.proof(ChangeClass.UNUSED_MACRO, f"nothing uses {macro.name}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
 from hook import lazy_re
@@ -120,17 +121,21 @@ def _are_ends(given: AbstractSet[bytes], name: bytes) -> bool:
     )
 
 
-def may_be_pasted_to(name: str, *sides: TranslationUnit) -> frozenset[bytes]:
+def may_be_pasted_to(name: str, values: Callable[[Iterable[bytes]], frozenset[bytes] | None], *sides: TranslationUnit) -> frozenset[bytes]:
     """The names that a version of the file calls with nothing, or with what may be a part of a name behind a `##`: a piece of it, as a
-    number is, or another macro.
+    number is, or a macro of the file or of a header; `values` says which of some names are macros of headers, None where that is not known.
     """
     word = name.encode("ascii")
     macros = {macro.encode("ascii") for side in sides for macro in side.segments_of(DefinitionKind.MACRO)}
+    calls = list(macro_uses.uses([side.data for side in sides]))
+    given = {token for _, arguments in calls for token in arguments if NAME.match(token)}
+    of_headers = values(given - macros - IN_STATEMENTS)
     calling = set[bytes]()
-    for called, arguments in macro_uses.uses([side.data for side in sides]):
+    for called, arguments in calls:
         pieces = (token for token in arguments if _WORD.match(token))
         ends = itertools.pairwise((b",", *(token for token in arguments if token != b" "), b","))
-        if any(token in word or token in macros or token.isupper() for token in pieces) or (b",", b",") in ends:
+        is_value = of_headers is None or not of_headers.isdisjoint(arguments)
+        if is_value or any(token in word or token in macros or token.isupper() for token in pieces) or (b",", b",") in ends:
             calling.add(called)
     return frozenset(calling - {macro_uses.UNKNOWN})
 

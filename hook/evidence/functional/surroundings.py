@@ -6,7 +6,6 @@ Where a question cannot be answered quickly, the answer is the one that proves n
 from __future__ import annotations
 
 import functools
-import posixpath
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ from hook.evidence.functional import common_headers
 from hook.evidence.functional.file_scope import METADATA
 from hook.evidence.functional.logs import logging_calls, tracepoints
 from hook.kernel import own_headers
-from hook.kernel.kbuild import compiler_flags
+from hook.kernel.kbuild import compiler_flags, includers
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.grep import holding, together
 from hook.source.tree import Source
@@ -33,9 +32,6 @@ _COMMON_HEADERS = lazy_re.compile(r"include/|arch/[^/]+/include/")
 _MOST_DEFINING = 24  # headers that define a name
 _MOST_INCLUDING = 12  # headers through which another one may be included
 _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig.h"))  # by the top makefile
-_MOST_INCLUDERS = 60  # files that are looked into for an include of this one, by its name alone
-_MOST_READ = 2000  # files that have its name in them and may be meant
-_MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _MOST_MACROS = 60  # looked up for one file
 _PURE = ("__pure", "pure", "__pure__", "__attribute_const__", "__const__")  # functions that a compiler may call less often
 # these make strings of what they are given for messages alone
@@ -174,6 +170,17 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"\b")
         return any(again.search(text) for text in texts if name in text)
 
+    def values(self, names: Iterable[bytes]) -> frozenset[bytes] | None:
+        """Those of some names that a header which this file may see defines as a macro without parameters; None where that is not known."""
+        defined = sorted(f":{name.decode('ascii').lower()}" for name in names)
+        self.source.rests_on_all = True
+        found = together(self.source, defined, defined) if defined else []
+        blobs = self.source.files(list(filter(self._may_see, found or ())))
+        if found is None or not self.own.complete or any(blob is None or blob.data is None for blob in blobs):
+            return None
+        texts = [*self._texts, *(blanking.plain(blob.data or b"") for blob in blobs if blob)]
+        return macro_uses.values(texts).intersection(names)
+
     def is_opaque(self, name: bytes) -> bool:
         """Whether a compiler cannot see into what is called by a name: no macro, in no header, and not declared pure or const."""
         pure = together(self.source, [name.decode("ascii").lower()], list(_PURE))
@@ -248,42 +255,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         return any(macro_uses.makes(text, name, pieces, used) for text in texts)
 
     def is_included(self) -> bool:
-        """Whether another file includes this one, so that what it defines before counts here, and what is defined here counts there.
-
-        Looked for in the files that have its name in them. Where these are many, in those that have its directory's name too, those of
-        directories above and below, and those below a makefile that adds the directory to the places of includes. True where that is not
-        known.
-        """
-        directory, _, name = self.path.rpartition("/")
-        words, last = re.findall(r"\w+", name), re.findall(r"\w+", directory.rpartition("/")[2])
-        holders = holding(self.source, *words)
-        self.source.rests_on_all = True
-        if holders is not None and len(holders) > _MOST_INCLUDERS and last:
-            by_path, by_directory = holding(self.source, *words, *last), holding(self.source, *last)
-            if by_path is None or by_directory is None:
-                return True
-            places = (f"{directory}/", *self._adding(by_directory, directory))
-            near = [path for path in holders if path.startswith(places) or f"{directory}/".startswith(f"{path.rpartition('/')[0]}/")]
-            holders = list(dict.fromkeys((*by_path, *near)))
-        found = [
-            path
-            for path in holders or ()
-            if path != self.path and path.endswith((".c", ".h", ".S")) and not path.startswith(NO_KERNEL_CODE)
-        ]
-        if holders is None or len(found) > _MOST_READ:
-            return True
-        included = re.compile(rb'#[^\n]*["<](?:[^">\n]*/)?' + re.escape(name.encode()) + rb'[">]')
-        return any(blob is None or blob.data is None or included.search(blob.data) for blob in self.source.files(found))
-
-    def _adding(self, holders: Sequence[str], directory: str) -> list[str]:
-        """The directories of makefiles among some files that may add a directory to the places of includes."""
-        makefiles = [path for path in holders if _MAKEFILE.match(path.rpartition("/")[2]) and not path.startswith(NO_KERNEL_CODE)]
-        adding = []
-        for path, blob in zip(makefiles, self.source.files(makefiles), strict=True):
-            above = posixpath.dirname(path)
-            if blob is None or blob.data is None or compiler_flags.may_search(blob.data, above, directory):
-                adding.append(f"{above}/")
-        return adding
+        return includers.may_be_text_of_another(self.source, self.path)
 
     def is_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst) that nothing in the tree puts a probe on.

@@ -16,7 +16,7 @@ from hook import lazy_re
 from hook.c.blanking import plain
 from hook.kernel.kbuild.architecture_directories import around
 from hook.kernel.kbuild.compiler_flags import may_search
-from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, PROGRAMS, in_kernel
 from hook.source.grep import holding
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
@@ -27,9 +27,11 @@ _MOST_READ = 200  # files, for one question: the includers of a header, and thei
 _MOST_READ_IN_ALL = 1000  # for one change
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _MOST_FAR = 200  # files of other directories that have the names of a file and of its directory
+_MOST_BY_NAME = 60  # files that are looked into for an include of another one, by its name alone
+_MOST_NAMING = 2000  # files that have its name in them and may be meant
 _SMALL_TREE = Bounds(24)
 _INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
-_MAKEFILE = lazy_re.compile(r"Makefile|Kbuild")
+_MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _UNDER_INCLUDE = lazy_re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
 
 
@@ -137,6 +139,31 @@ def may_be_included(source: Source, path: str) -> bool:
         for files, form in zip((near, far), forms, strict=True)
         for blob in source.files(files)
     )
+
+
+def may_be_text_of_another(source: Source, path: str) -> bool:
+    """Whether another file includes one, so that what it defines before counts here, and what is defined here counts there.
+
+    Looked for in the files that have its name in them. Where these are many, in those that have its directory's name too, those of
+    directories above and below, and those below a makefile that adds the directory to the places of includes. True where that is not
+    known.
+    """
+    directory, _, name = path.rpartition("/")
+    words, last = re.findall(r"\w+", name), re.findall(r"\w+", directory.rpartition("/")[2])
+    holders = holding(source, *words)
+    source.rests_on_all = True
+    if holders is not None and len(holders) > _MOST_BY_NAME and last:
+        by_path, by_directory = holding(source, *words, *last), holding(source, *last)
+        if by_path is None or by_directory is None:
+            return True
+        places = (f"{directory}/", *_searching(source, by_directory, directory))
+        near = [file for file in holders if file.startswith(places) or f"{directory}/".startswith(f"{file.rpartition('/')[0]}/")]
+        holders = list(dict.fromkeys((*by_path, *near)))
+    found = [file for file in holders or () if file != path and file.endswith((".c", ".h", ".S")) and not file.startswith(NO_KERNEL_CODE)]
+    if holders is None or len(found) > _MOST_NAMING:
+        return True
+    included = re.compile(rb'#[^\n]*["<](?:[^">\n]*/)?' + re.escape(name.encode()) + rb'[">]')
+    return any(blob is None or blob.data is None or included.search(blob.data) for blob in source.files(found))
 
 
 def _naming(source: Source, parent: str, top: str) -> list[str] | None:

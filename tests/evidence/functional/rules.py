@@ -48,6 +48,9 @@ class Tree:
     def is_macro(self, name: bytes) -> bool:
         return name in self.macros
 
+    def values(self, names: Iterable[bytes]) -> frozenset[bytes]:
+        return self.macros.intersection(names)
+
     def is_opaque(self, name: bytes) -> bool:
         return not name.startswith(b"inline_")
 

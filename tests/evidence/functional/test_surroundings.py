@@ -7,9 +7,10 @@ import json
 import pytest
 
 import hook.source.tree
-from hook.evidence.functional import file_edits, surroundings
+from hook.evidence.functional import file_edits
 from hook.evidence.functional.surroundings import Surroundings
 from hook.kernel import own_headers
+from hook.kernel.kbuild import includers
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -329,14 +330,14 @@ def test_a_file_that_another_includes(grow: Grow, files: dict[str, str], include
     around = Surroundings(grow({**TREE, **files}), "mm/user.c", (USER.encode(),))
     assert around.is_included() is included
     with monkeypatch.context() as common:  # as where very many files have the name
-        common.setattr(surroundings, "_MOST_INCLUDERS", 0)
+        common.setattr(includers, "_MOST_BY_NAME", 0)
         assert around.is_included() is included
-        common.setattr(surroundings, "_MOST_READ", -1)
+        common.setattr(includers, "_MOST_NAMING", -1)
         assert around.is_included()
 
 
 def test_of_a_common_name_what_is_included_elsewhere_by_its_name_alone_is_another_file(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surroundings, "_MOST_INCLUDERS", 0)
+    monkeypatch.setattr(includers, "_MOST_BY_NAME", 0)
     other = {"drivers/box/all.c": '#include "user.c"\n', "drivers/box/user.c": "", "drivers/box/Makefile": "ccflags-y += -I$(src)/mm\n"}
     assert not Surroundings(grow({**TREE, **other}), "mm/user.c", (USER.encode(),)).is_included()
 
@@ -354,6 +355,8 @@ def test_an_included_file_has_no_harmless_edit_that_a_rule_would_have_to_prove(t
         ("BOX_1_POST", "GET(1)", "#define GET(n) BOX_##n##_POST\n", Answer.UNKNOWN),
         ("BOX_1_POST", "GET(1)", "#define PUT(n) BOX_##n##_POST\n", Answer.NO),
         ("BOX_7", "GET(SEVEN)", "#define GET(n) GET_(n)\n#define GET_(n) BOX_##n\n#define SEVEN 7\n", Answer.UNKNOWN),
+        ("BOX_7", "GET(seven)", "#define GET(n) GET_(n)\n#define GET_(n) BOX_##n\n#define seven 7\n", Answer.UNKNOWN),
+        ("BOX_7", "GET(seven)", "#define GET(n) GET_(n)\n#define GET_(n) BOX_##n\nextern int seven;\n", Answer.NO),
         ("BOX_one", "GET()", "#define GET(a) BOX_##a##one\n", Answer.UNKNOWN),
         ("BOX_end", "GET()", "#define CAT(a, b) a##b\n#define GET() CAT(BOX_, end)\n", Answer.UNKNOWN),
         ("PREFIX_one", "GET(P)", "#define GET(a) a##REFIX_one\n", Answer.UNKNOWN),
