@@ -221,7 +221,7 @@ def _is_own_macro(texts: Texts, path: str, name: str) -> bool:
             header
             for header in texts.defining(name)
             if header.endswith(".h")
-            and not header.startswith(("include/", "arch/"))
+            and not header.startswith(("include/", "arch/", *NO_KERNEL_CODE))
             and (header.rpartition("/")[0] == path.rpartition("/")[0] or header.rpartition("/")[2].encode() in included)
         )
     return any(texts.macro(header, name) for header in (path, *headers))
