@@ -163,7 +163,9 @@ class FunctionUses:
         elif use.struct == "notifier_block":
             yield Hop(table, trigger, claim, *at)
         else:
-            calls = list(self._member_calls.of(node, trigger, table, use, member))
+            is_release = (use.struct, use.member) == ("kobj_type", "release")
+            calls = list(queued.releasing(node, trigger, table, self._types, self._name_users)) if is_release else []
+            calls = calls or list(self._member_calls.of(node, trigger, table, use, member))
             yield from calls or (Hop(table, trigger, claim, *at, doubt=f"who calls {member}"),)
 
     def _assigned(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:

@@ -1,4 +1,5 @@
-"""Queued functions: work items, timers and tasklets, whose function runs when somebody queues what holds it."""
+"""Queued functions: work items, timers and tasklets, whose function runs when somebody queues what holds it. So runs the release function
+of a kobject when somebody puts that (Documentation/core-api/kobject.rst)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import msgspec
 from hook import lazy_re
 from hook.c.brackets import LONGEST_ARGUMENTS, arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
-from hook.c.uses import Use, UseKind, uses_in
+from hook.c.uses import Use, UseKind, uses_in, uses_of
 from hook.evidence.reach.calls.callbacks import CallbackCalls, is_itself
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, function_node, hop_to_user, user_of
 from hook.evidence.reach.calls.object_types import ObjectTypes
@@ -21,6 +22,17 @@ from hook.kernel.name_users import NameUsers
 
 _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
+
+class _Holding(msgspec.Struct, frozen=True):
+    """How a member of an object comes to hold a function, and what runs that."""
+
+    tying: re.Pattern[bytes]  # the call that is given the member, and then the function
+    running: re.Pattern[bytes]  # the call that is given the member
+    verb: str
+
+
+_WORK = _Holding(_TYING, entry_points.QUEUEING, "queues")
+_KOBJECT = _Holding(lazy_re.compile(rb"\bkobject_init(?:_and_add)?\s*\("), lazy_re.compile(rb"\bkobject_(?:put|del)\s*\("), "puts")
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MOST_PASSED = 50  # uses of the object behind the tie
 _MOST_FILES = 64  # that name the structure of an object
@@ -76,6 +88,32 @@ def queued_elsewhere(
 
     The function around the call has to run besides. A doubt where other files tie another function to that member, or may do so.
     """
+    for other, hop in _of_the_member(node.name, trigger, unit, tie, node.name, _WORK, types, name_users):
+        if other is not unit:  # in the same file by the name of the member alone: `queueing`
+            yield hop
+
+
+def releasing(node: PathNode, trigger: Trigger, table: PathNode, types: ObjectTypes, name_users: NameUsers) -> Iterator[Hop | DeadEnd]:
+    """Where a kobject is put whose `struct kobj_type`, a table, has a function as .release: the same member of the same structure."""
+    for path in name_users.files(table.name, table.path, local=table.local):
+        unit = name_users.units.get(path)
+        for tie in uses_of(unit, table.name) if unit is not None else ():
+            if unit is not None and tie.kind is UseKind.PASSED and tie.callee.startswith("kobject_init") and tie.argument == 1:
+                for _, hop in _of_the_member(node.name, trigger, unit, tie, table.name, _KOBJECT, types, name_users):
+                    yield hop
+
+
+def _of_the_member(
+    name: str,
+    trigger: Trigger,
+    unit: TranslationUnit,
+    tie: Use,
+    held_name: str,
+    holding: _Holding,
+    types: ObjectTypes,
+    name_users: NameUsers,
+) -> Iterator[tuple[TranslationUnit, Hop | DeadEnd]]:
+    """The calls that run a function which a member of a structure holds, by `held_name`, since the call `tie`; each with its file."""
     opening = unit.scan.code.rfind(b"(", user_of(tie).body[0], tie.offset)
     held = _HELD.match(unit.scan.code, opening + 1) if opening >= 0 else None
     struct = types.struct_called_through(unit, user_of(tie), held.start(1)) if held else ""
@@ -85,37 +123,38 @@ def queued_elsewhere(
     if not 0 < len(paths) <= _MOST_FILES:
         return
     name_users.units.fetch(paths)
-    queuing, functions = list[tuple[TranslationUnit, Use]](), {node.name}
+    running, held_names = list[tuple[TranslationUnit, Use]](), {held_name}
     for path in paths:
         other = name_users.units.get(path)
         if other is None:
             return
-        functions.update(_tied_to(other, member, struct, types))
-        if path != unit.path:
-            queuing += ((other, use) for use in _queuing(other, member, struct, types))
+        held_names.update(_tied_to(other, member, struct, holding.tying, types))
+        running += ((other, use) for use in _running(other, member, struct, holding.running, types))
     tying = msgspec.structs.replace(function_node(unit, user_of(tie)), struct=f"{struct}.{member}")
-    doubt = "" if len(functions) == 1 else f"{member} of a struct {struct} holds more than one thing"
-    for other, use in queuing:
-        claim = f"{user_of(use).name}() queues {member} of a struct {struct}; {tying.name}() ties {node.name}() to it"
+    doubt = "" if len(held_names) == 1 else f"{member} of a struct {struct} holds more than one thing"
+    for other, use in running:
+        if other is unit and use.user is tie.user:
+            continue  # as it fails
+        claim = f"{user_of(use).name}() {holding.verb} {member} of a struct {struct}; {tying.name}() ties {name}() to it"
         for hop in hop_to_user(other, use, trigger, claim, doubt):
-            yield msgspec.structs.replace(hop, registered=tying) if isinstance(hop, Hop) else hop
+            yield other, msgspec.structs.replace(hop, registered=tying) if isinstance(hop, Hop) else hop
 
 
-def _tied_to(unit: TranslationUnit, member: str, struct: str, types: ObjectTypes) -> Iterator[str]:
-    """The functions that a file ties to a member of a structure, or of an object of which the structure is not known."""
-    for match in _TYING.finditer(unit.scan.code):
+def _tied_to(unit: TranslationUnit, member: str, struct: str, tying: re.Pattern[bytes], types: ObjectTypes) -> Iterator[str]:
+    """What a file ties to a member of a structure, or of an object of which the structure is not known."""
+    for match in tying.finditer(unit.scan.code):
         given, user = arguments(unit.scan.code, match.end() - 1), unit.function_at(match.start())
         if user is None or member.encode() not in re.findall(rb"\w+", b" ".join(given[:1])):
             continue
         held = _HELD.match(unit.scan.code, match.end())
         if held is None or types.struct_called_through(unit, user, held.start(1)) in ("", struct):
-            yield b" ".join(given[1:2]).decode("ascii", "replace")
+            yield b" ".join(given[1:2]).decode("ascii", "replace").removeprefix("&")
 
 
-def _queuing(unit: TranslationUnit, member: str, struct: str, types: ObjectTypes) -> Iterator[Use]:
-    """Where a file queues a member of a structure."""
+def _running(unit: TranslationUnit, member: str, struct: str, calls: re.Pattern[bytes], types: ObjectTypes) -> Iterator[Use]:
+    """Where a file gives a member of a structure to one of some calls."""
     code = unit.scan.code
-    for match in entry_points.QUEUEING.finditer(code):
+    for match in calls.finditer(code):
         user, end = unit.function_at(match.start()), end_of_call(code, match.end() - 1)
         for held in _HELD.finditer(code, match.end(), max(match.end(), end + 1)) if user is not None else ():
             assert user is not None

@@ -694,6 +694,21 @@ def test_the_actions_of_a_grammar_are_called_where_it_decodes(plant: Planted, gr
     assert plant.reach(files).answer is answer
 
 
+@pytest.mark.parametrize(("put", "said"), [
+    ("kobject_put(&sb->kobj)", ""), ("kobject_put(&sb->other)", "help"), ("kobject_get(&sb->kobj)", "help"), ("kobject_put(sb->kobj)", "help"),
+])  # fmt: skip
+def test_a_kobject_is_released_where_the_same_member_is_put(plant: Planted, put: str, said: str) -> None:
+    files = {
+        "fs/a.c": "static void help(struct kobject *k) { }\nstatic const struct kobj_type sb_ktype = {\n\t.release = help,\n};\n"
+        "void add(struct sb_info *sb)\n{\n\tkobject_init_and_add(&sb->kobj, &sb_ktype, NULL, name);\n}\n",
+        "fs/b.c": f"static void leave(struct sb_info *sb)\n{{\n\tadd(sb);\n\t{put};\n}}\nSYSCALL_DEFINE0(others)\n{{\n\tleave(NULL);\n\treturn 0;\n}}\n",
+        "include/linux/sb.h": "struct sb_info {\n\tstruct kobject kobj, other;\n};\n",
+    }
+    found = plant.reach(files)
+    assert found.answer is (Answer.UNKNOWN if said else Answer.YES), found.question
+    assert said in found.question, found.question
+
+
 def test_what_nothing_ties_is_not_run_by_what_another_file_queues(plant: Planted) -> None:
     header = "struct part {\n\tstruct delayed_work work;\n};\nstruct pool {\n\tstruct part *part;\n};\n"
     queues = QUEUES.format("p->part->work").replace("ready(p)", "(void)p")
