@@ -21,6 +21,7 @@ _TOKEN = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]
 _DEFINITION = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
 _LITERAL = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 _COMMA_PASTE = lazy_re.compile(rb",\s*##\s*(?=[A-Za-z_])")
+_STRINGIFIED = lazy_re.compile(rb"(?<!#)#(?!#)\s*(\w+)")
 _PASTED = lazy_re.compile(rb"\w+(?:\s*##\s*\w+)+")
 # tokens that use an argument as the name of a member or of a type
 _NAMES_A_MEMBER = frozenset((b".", b"->", b"struct", b"union", b"enum", b"goto"))
@@ -122,6 +123,26 @@ def is_uneven(texts: Iterable[bytes], used: Iterable[bytes]) -> bool:
             if depth or body.count(b"{") != body.count(b"}"):
                 return True
             waiting |= (set(re.findall(rb"\w+", body)) & bodies.keys()) - seen
+    return False
+
+
+def makes_a_string(texts: Iterable[bytes], used: Iterable[bytes]) -> bool:
+    """Whether a macro of some texts, one of those `used` or one behind them, may make a string of what it is given."""
+    bodies: dict[bytes, list[tuple[frozenset[bytes], bytes]]] = {}
+    for text in texts:
+        for macro in _DEFINITION.finditer(text):
+            bodies.setdefault(macro[1], []).append((frozenset((b"__VA_ARGS__", *re.findall(rb"\w+", macro[2] or b""))), macro[3]))
+    waiting, seen = set(used) & bodies.keys(), set[bytes]()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        for parameters, body in bodies[name]:
+            if any(word in parameters for word in _STRINGIFIED.findall(body)) or b"__VA_OPT__" in body or b"%:" in body:
+                return True
+            words = set(re.findall(rb"\w+", body))
+            if any(b"stringify" in word.lower() for word in words):
+                return True
+            waiting |= (words & bodies.keys()) - seen
     return False
 
 

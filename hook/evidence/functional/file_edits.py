@@ -15,6 +15,7 @@ from hook import lazy_re
 from hook.c import blanking
 from hook.c.definitions import DefinitionKind
 from hook.c.tokens import line_numbers
+from hook.c.tokens.comparison import Unreadable
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import token_comparison
 from hook.source.grep import holding
@@ -30,6 +31,7 @@ _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
 _MAKEFILE_MACRO = "not known: whether a macro of a makefile, perhaps of another directory, uses __LINE__ as a value"
 _SPACES = "a macro opens or closes what another one does, so that a string may be made of the text between"
+_STRINGS = "a macro of a header makes a string of what it is given"
 _WORD = lazy_re.compile(rb"\w+")
 _OWN_INCLUDE = lazy_re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
 # where no definition changed: kinds of edits that change no code
@@ -178,8 +180,9 @@ def _compiled_elsewhere(source: Source, path: str) -> list[str] | None:
 
 
 def _spaces(language: str, path: str, old: bytes, new: bytes, source: Source) -> str:
-    """Why blanks between tokens may matter: they came or went, and a macro that the file uses opens what another one closes, so that text
-    outside of any call may be an argument that a string is made of. Empty if that cannot be.
+    """Why blanks between tokens may matter: they came or went, and a macro of the headers makes a string of what it is given, or a macro
+    that the file uses opens what another one closes, so that text outside of any call may be such an argument. Empty if that cannot be.
+    Common headers are not read: their macros in lower case make strings of names and for messages alone (c_tokens.py).
     """
     texts = [blanking.plain(old), blanking.plain(new)] if language == "c" else []
     if len({b" ".join(text.split()) for text in texts}) < 2:
@@ -192,8 +195,14 @@ def _spaces(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     far = own_headers.far(source, own)
     if others is None or far is None or not own.complete:
         return f"not known: whether {_SPACES}"
-    texts += [*own.texts.values(), *map(blanking.plain, far.texts.values())]
-    return _SPACES if macro_uses.is_uneven(texts, set(_WORD.findall(texts[0]))) else ""
+    headers = [*own.texts.values(), *map(blanking.plain, far.texts.values())]
+    try:
+        called = macro_uses.differing_calls([old], [new])
+    except Unreadable:
+        return f"not known: whether {_STRINGS}"
+    if macro_uses.makes_a_string(headers, called):
+        return _STRINGS
+    return _SPACES if macro_uses.is_uneven([*texts, *headers], set(_WORD.findall(texts[0]))) else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -273,6 +273,23 @@ def test_blanks_where_a_header_that_make_finds_opens_a_call(grow: Grow, makefile
 
 
 @pytest.mark.parametrize(
+    ("header", "answer"),
+    [
+        ("#define str(x...) #x\n", Answer.UNKNOWN),
+        ("#define str(x, y) text(x, y)\n#define text(...) #__VA_ARGS__\n", Answer.UNKNOWN),
+        ("#define str(x, y) __stringify(x)\n", Answer.UNKNOWN),
+        ("#define str(x, y) (x##_of + y)\n", Answer.NO),
+        ("#define str(x, y) f(x, y)\n#define other(x) #x\n", Answer.NO),
+    ],
+)
+@pytest.mark.parametrize("include", ['"own.h"', "<far.h>"])
+def test_blanks_in_what_a_header_may_make_a_string_of(grow: Grow, header: str, answer: Answer, include: str) -> None:
+    old, new = (f"#include {include}\nint f(int a)\n{{\n\treturn put(str(a,{blank}1));\n}}\n" for blank in ("", " "))
+    source = grow({"mm/own.h": header, "box/far.h": header, "mm/Makefile": "ccflags-y += -I$(srctree)/box\n", "mm/one.c": new})
+    assert file_edits.compare("c", "mm/one.c", old.encode(), new.encode(), source).functional is answer
+
+
+@pytest.mark.parametrize(
     ("old", "new", "is_moved"),
     [
         ("a;\nb;\n", "a; /* one */\nb;\n", False),
