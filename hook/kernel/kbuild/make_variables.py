@@ -63,6 +63,11 @@ class MakeVariables:
             self._expanded[name] = list(self._of_variable(name, 0, ()))
         return self._expanded[name]
 
+    def is_open(self, endings: tuple[str, ...]) -> bool:
+        """Whether a list, whose name has one of these endings, has a word that only make can evaluate. Raises UnreadableMakefile."""
+        lists = [name for name in self._variables if name.endswith(endings) and "flags" not in name]
+        return any(OPEN in word.text for name in lists for word in self.words(name))
+
     def mentions(self, name: str, text: str) -> bool:
         """Whether a variable may have words that contain `text`: some line has the text, or a reference."""
         return any(text in assigned.text or "$" in assigned.text for assigned in self._variables.get(name, ()))

@@ -32,6 +32,8 @@ _DIRECTIVE = lazy_re.compile(
     r"(?![\w.-])[ \t]*(.*)",
     re.DOTALL,
 )
+_FOR_ARCHITECTURE = lazy_re.compile(r"ifeq\s*\(\s*\$[({](?:SRC)?ARCH[)}]\s*,\s*(\w+)\s*\)\Z")
+_OBJECT_LIST = lazy_re.compile(r"(?!.*flags)[\w./-]*-(?:y|m|objs)\Z")
 _WHOLE_OPTION = lazy_re.compile(r"\$[({]CONFIG_(\w+)[)}]\Z")
 
 
@@ -41,6 +43,7 @@ class _Branch(msgspec.Struct):
     now: Condition
     conditions: list[Condition]  # of this branch and of those before it, as written
     takes_all: bool = False  # every branch is read as if its condition were true
+    architecture: str = ""  # another than the target's, for which alone this branch is read
 
 
 class Makefile(MakeVariables):
@@ -49,6 +52,7 @@ class Makefile(MakeVariables):
     def __init__(self, source: Source, directory: str, predefined: Mapping[str, str]) -> None:
         super().__init__(directory, predefined)
         self.unread: list[str] = []  # PATH:LINE of what was included and could not be read
+        self.of_others: list[Assigned] = []  # words of lists of objects, each under its architecture, which is not the target's
         self._source = source
         self._included = 0
 
@@ -93,6 +97,8 @@ class Makefile(MakeVariables):
             if directive:
                 line = directive[2]
             condition = all_of([included_if, *(branch.now for branch in branches)]) if branches else included_if
+            if condition == NO and any(branch.architecture for branch in branches):
+                self._of_another(line, next(branch.architecture for branch in branches if branch.architecture), path, number)
             assigned = self._assign(line, condition, path, number)
             if assigned or ":" in line:
                 recipe = not assigned
@@ -129,6 +135,13 @@ class Makefile(MakeVariables):
             if OPEN not in expanded_name and expanded_name:
                 self._give(expanded_name, operator, text, all_of([condition, when]), path, number)
         return True
+
+    def _of_another(self, line: str, architecture: str, path: str, number: int) -> None:
+        """Keeps the objects that a line lists for another architecture than the target."""
+        assigned = _PLAIN.match(line) or _OF_OPTION.match(line)
+        if assigned is not None and _OBJECT_LIST.match(re.sub(r"\$[({]CONFIG_\w+[)}]", "y", line.partition("=")[0].rstrip(" \t:+?"))):
+            condition = expressions.switched_on(architecture.upper())  # its own option, as its Kconfig has it
+            self.of_others += [Assigned(word, condition, path, number) for word in assigned[assigned.lastindex or 0].split()]
 
     def _give(self, name: str, operator: str, text: str, condition: Condition, path: str, line: int) -> None:
         if name in self._predefined or condition == NO:
@@ -167,6 +180,7 @@ class Makefile(MakeVariables):
                 raise UnreadableMakefile(f"{place}: a conditional with more than {_MOST_BRANCHES} branches")
             inner = _DIRECTIVE.match(rest)
             condition = self._tested(inner[1], inner[2], place) if inner else YES
+            branch.architecture = ""
             branch.now = all_of([*(negated(earlier) for earlier in branch.conditions), condition])
             branch.conditions.append(condition)
             return
@@ -174,7 +188,14 @@ class Makefile(MakeVariables):
             raise UnreadableMakefile(f"{place}: more than {_MOST_NESTED} conditionals inside each other")
         condition = self._tested(word, rest, place)
         takes_all = only_options and (condition in (YES, NO) or bool(expressions.open_parts(condition)))
-        branches.append(_Branch(YES if takes_all else condition, [condition], takes_all))
+        architecture = self._architecture(f"{word} {rest.strip()}") if condition == NO else ""
+        branches.append(_Branch(YES if takes_all else condition, [condition], takes_all, architecture))
+
+    def _architecture(self, test: str) -> str:
+        """The architecture, other than the target's, for which alone `test` holds (`ifeq ($(ARCH),arm64)`); empty if it is another test."""
+        tested = _FOR_ARCHITECTURE.match(test)
+        is_another = tested is not None and tested[1] != self._predefined.get("SRCARCH")
+        return tested[1] if tested is not None and is_another and self._source.oid(f"arch/{tested[1]}/Kconfig") else ""
 
     def _tested(self, word: str, rest: str, place: str) -> Condition:
         rest = rest.strip()

@@ -85,12 +85,18 @@ class Kbuild:
                         break
             if builds:
                 return _one_of(builds)
-            elsewhere = self._of_crate(path) or self._by_name(path)
-            if elsewhere is not None:
+            if elsewhere := self._of_crate(path) or self._by_name(path) or self._of_another_architecture(path):
                 return elsewhere
         except UnreadableMakefile as wrong:
             return Built(left_open(str(wrong)))
         return Built(nowhere(f"no makefile names {path}"))
+
+    def _of_another_architecture(self, path: str) -> Built | None:
+        """That the makefile beside a file builds it for other architectures alone (`ifeq ($(ARCH),arm64)`), where no list may name it."""
+        makefile = self.makefile(path.rpartition("/")[0])
+        words = [word for word in makefile.of_others if word.text == next(_object_names(path))[1]] if makefile is not None else []
+        built = [Built(word.condition, ((word.path, word.line, word.condition),)) for word in words]
+        return _one_of(built) if built and makefile is not None and not makefile.is_open(_LISTS) else None
 
     def objects(self, path: str) -> list[Object]:
         """The objects that the source file at `path` is linked into; none if no makefile names it or a makefile cannot be read."""

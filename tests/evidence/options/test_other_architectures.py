@@ -116,3 +116,27 @@ def test_a_makefile_that_leads_elsewhere_may_build_the_file(kernel: Kernel, rule
         "mm/other/Makefile": rule,
     }
     assert judged(kernel, "mm/hash/arm64/glue.c", more)["Reachable"] == "unknown"
+
+
+ALONE = "obj-y += hash.o\nifeq ($(ARCH),arm64)\nobj-y += glue.o\nendif\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "answer"),
+    [
+        ({"mm/hash/Makefile": ALONE}, "no"),
+        ({"mm/hash/Makefile": ALONE.replace("endif", "else\nobj-y += glue.o\nendif")}, "unknown"),
+        ({"mm/hash/Makefile": ALONE.replace("arm64", "x86_64")}, "unknown"),
+        ({"mm/hash/Makefile": ALONE.replace("arm64", "powerpc")}, "unknown"),  # not an architecture of this tree
+        ({"mm/hash/Makefile": ALONE + "obj-y += $(shell ls)\n"}, "unknown"),
+        ({"mm/hash/Makefile": ALONE, "mm/Makefile": "obj-y += pool.o hash/ hash/glue.o\n"}, "unknown"),
+        ({"mm/hash/Makefile": ALONE, "mm/hash/hash.c": '#include "glue.c"\n'}, "unknown"),
+    ],
+)
+def test_a_file_that_a_makefile_builds_for_another_architecture_alone(kernel: Kernel, more: dict[str, str], answer: str) -> None:
+    path = "mm/hash/glue.c"
+    EDITS[path] = ("a + 1", "a + 2")
+    found = judged(
+        kernel, path, {path: "int glue(int a)\n{\n\treturn a + 1;\n}\n", "arch/arm64/Kconfig": "config ARM64\n\tdef_bool y\n", **more}
+    )
+    assert found["Reachable"] == answer

@@ -42,6 +42,14 @@ TOP = "obj-y += drivers/ mm/\nobj-$(CONFIG_NET) += net/\n"
         ("define x\n\tendef\nobj-y += a.o\nendef", "no makefile names drivers/d/a.c"),
         ("define x\n\tendef\nendef\nobj-y += a.o", "y"),
         ("obj-$(SOMETHING) += a.o", "no makefile names drivers/d/a.c"),
+        ("ifeq ($(ARCH),arm64)\nobj-$(CONFIG_X) += a.o\nendif", "ARM64"),
+        ("ifeq ($(SRCARCH), arm64)\nobj-$(CONFIG_X) += b.o\nb-y := c.o a.o\nendif", "ARM64"),
+        ("ifeq ($(ARCH),arm64)\nobj-y += a.o\nelse\nobj-$(CONFIG_X) += a.o\nendif", "X"),
+        ("ifneq ($(ARCH),arm64)\nobj-$(CONFIG_X) += a.o\nendif", "X"),
+        ("ifeq ($(ARCH),x86)\nobj-y += a.o\nendif", "no makefile names drivers/d/a.c"),
+        ("ifeq ($(ARCH),nowhere)\nobj-y += a.o\nendif", "no makefile names drivers/d/a.c"),
+        ("ifeq ($(ARCH),arm64)\nCFLAGS_b += a.o\nendif", "no makefile names drivers/d/a.c"),
+        ("ifeq ($(ARCH),arm64)\nobj-y += a.o\nendif\nb-y := $(shell ls)", "no makefile names drivers/d/a.c"),
         ("ifeq ($(shell true),)\nobj-$(CONFIG_X) += a.o\nendif", "drivers/d/Makefile:1: only make can evaluate this && X"),
     ],
 )
@@ -53,6 +61,8 @@ def test_a_makefile_and_when_it_builds_a_file(grow: Grow, makefile: str, conditi
             "drivers/d/Makefile": makefile + "\n",
             "drivers/d/a.c": "int a;\n",
             "drivers/d/more.mk": "obj-$(CONFIG_Z) += a.o\n",
+            "arch/arm64/Kconfig": "config ARM64\n\tdef_bool y\n",
+            "arch/x86/Kconfig": "config X86\n\tdef_bool y\n",
         }
     )
     assert expressions.shown(Kbuild(source, X86).built_if("drivers/d/a.c").condition) == condition
