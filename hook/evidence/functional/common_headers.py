@@ -1,4 +1,4 @@
-"""Common headers: which headers of include/ include each other, and whether their order matters."""
+"""Common headers: which headers of include/ include each other, whether their order matters, and what a structure in them is made of."""
 
 from __future__ import annotations
 
@@ -48,6 +48,17 @@ def guards_up_to(source: Source, path: str, headers: Iterable[str], header: str)
         includers |= dict.fromkeys(more, included)
         waiting += dict.fromkeys(more)
     return None
+
+
+def is_one_place(struct: bytes, first: bytes, second: bytes) -> bool:
+    """Whether an anonymous union in the definition of a structure has two members of the same type by these names, and nothing else."""
+    either = re.compile(rb"\b(?:%b|%b)\b" % (re.escape(first), re.escape(second)))
+    for union in re.findall(rb"\bunion\s*\{([^{}]*)\}\s*;", struct):
+        members = [b" ".join(member.split()) for member in union.split(b";") if member.strip()]
+        names = [either.findall(member) for member in members]
+        if sorted(map(tuple, names)) == sorted([(first,), (second,)]) and either.sub(b"", members[0]) == either.sub(b"", members[1]):
+            return len(either.findall(struct)) == len(members)
+    return False
 
 
 def depend_on_order(source: Source, path: str, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ which kind of segment, in their order; docs/evidence.md has what each leans on.
 from __future__ import annotations
 
 import functools
+import itertools
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -25,8 +26,8 @@ from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import file_scope, names, normal_forms
 from hook.evidence.functional.logs import local_variables, log_arguments, logging_calls
 from hook.evidence.functional.logs.log_arguments import Scope
-from hook.evidence.functional.normal_forms import spelled, unannotated, without_braces, without_zero
-from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
+from hook.evidence.functional.normal_forms import renamed_member, spelled, unannotated, without_braces, without_zero
+from hook.evidence.functional.token_places import Tokens, differing, differing_statements
 from hook.kernel import own_headers
 
 # a rule that trusts what the kernel means by another name must add it here, or nobody asks whether the tree defines it anew
@@ -60,6 +61,7 @@ class RestOfTree(typing.Protocol):
     def is_opaque(self, name: bytes) -> bool: ...
     def has_uneven_macro(self, used: frozenset[bytes]) -> bool: ...
     def is_volatile(self, name: bytes) -> bool: ...
+    def is_one_place(self, struct: bytes, first: bytes, second: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
     def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool: ...
@@ -195,9 +197,8 @@ def _called_otherwise(before: TranslationUnit, after: TranslationUnit, without: 
     """The names that are called with other text in the two versions, but for macros of both that only log; `without` some segments."""
     old, new = ([segment.text for segment in side.segments if segment.text not in without] for side in (before, after))
     loggers = logging_calls.own_loggers(before).keys() & logging_calls.own_loggers(after).keys()
-    return (
-        macro_uses.differing_calls([text for text in old if text not in set(new)], [text for text in new if text not in set(old)]) - loggers
-    )
+    only_old, only_new = ([text for text in side if text not in set(other)] for side, other in ((old, new), (new, old)))
+    return macro_uses.differing_calls(only_old, only_new) - loggers
 
 
 def _prove(segment: EditedSegment) -> Proof | None:
@@ -219,13 +220,7 @@ def _prove(segment: EditedSegment) -> Proof | None:
 
 def _listed_names(segment: EditedSegment) -> list[bytes]:
     """The names about the change that stand on a list of this tool: what the tree says of them is asked."""
-    old, new = segment.tokens
-    start = next((at for at, (was, now) in enumerate(zip(old, new, strict=False)) if was != now), min(len(old), len(new)))
-    end = next((at for at, (was, now) in enumerate(zip(old[::-1], new[::-1], strict=False)) if was != now), 0)
-    end = min(end, min(len(old), len(new)) - start)
-    while start and old[start - 1] not in STATEMENT_ENDS:
-        start -= 1
-    names = dict.fromkeys((*old[start : len(old) - end], *new[start : len(new) - end]))
+    names = dict.fromkeys(itertools.chain(*differing_statements(*segment.tokens)))
     return [name for name in names if name in TRUSTED_NAMES or (logging_calls.logger(name) and name not in segment.loggers_of_file)]
 
 
@@ -244,10 +239,16 @@ def spelling(segment: EditedSegment) -> Proof | None:
 
 def zero_initialiser(segment: EditedSegment) -> Proof | None:
     """`= 0` of a static variable (C11 6.7.9, paragraph 10). Not of several in one declaration, nor another value."""
-    old, new = segment.spelled
-    if without_zero(old, segment.own_names) != without_zero(new, segment.own_names):
+    if len({without_zero(tokens, segment.own_names) for tokens in segment.spelled}) > 1:
         return None
     return segment.proof(ChangeClass.SPELLING, "a static variable starts as zero")
+
+
+def member_name(segment: EditedSegment) -> Proof | None:
+    """Another name of a member in an initialiser: both are all that an anonymous union of the structure has, and of the same type."""
+    renamed = renamed_member(*segment.spelled)
+    is_same = renamed is not None and segment.own_names.isdisjoint(renamed) and segment.tree.is_one_place(*renamed)
+    return segment.proof(ChangeClass.SPELLING, "only by which of its two names a member is set changed") if is_same else None
 
 
 def annotation(segment: EditedSegment) -> Proof | None:
@@ -266,9 +267,8 @@ def log_text(segment: EditedSegment) -> Proof | None:
     Not their conversions, escapes resolved; not a call whose value is used, nor one in the arguments of another; not a format with
     anything in it but strings and known prefixes; not where the file has a `pr_fmt` that does more than to print a prefix.
     """
-    if not segment.are_equal(segment.without_text):
-        return None
-    return segment.proof(ChangeClass.LOG_TEXT, "only text in logging calls changed")
+    is_same = segment.are_equal(segment.without_text)
+    return segment.proof(ChangeClass.LOG_TEXT, "only text in logging calls changed") if is_same else None
 
 
 def log_call(segment: EditedSegment) -> Proof | None:
@@ -394,7 +394,7 @@ _BETWEEN: tuple[Rule, ...] = (module_metadata, include_order, prototype_annotati
 RULES: Mapping[DefinitionKind | None, tuple[Rule, ...]] = {
     None: _BETWEEN,  # what stands between definitions
     DefinitionKind.MACRO: (macro_spelling,),
-    DefinitionKind.VARIABLE: (spelling, annotation, zero_initialiser),
+    DefinitionKind.VARIABLE: (spelling, annotation, zero_initialiser, member_name),
     DefinitionKind.FUNCTION: (spelling, annotation, log_text, log_call, local_rename),
 }
 ADDED_OR_REMOVED: Mapping[DefinitionKind, tuple[Rule, ...]] = {DefinitionKind.MACRO: (unused_macro,)}

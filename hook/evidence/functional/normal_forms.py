@@ -45,6 +45,26 @@ def without_zero(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
     return tokens
 
 
+def renamed_member(old: Tokens, new: Tokens) -> tuple[bytes, bytes, bytes] | None:
+    """The structure, and the old and the new name, where all that differs is by which name its initialiser sets one member.
+
+    Not inside of another initialiser in it, which may be of another structure, nor in parentheses, nor beside a directive; and not where
+    a version has the other name as well.
+    """
+    places = [at for at, (was, now) in enumerate(zip(old, new, strict=False)) if was != now]
+    opening = old.index(b"{") if b"{" in old else 0
+    if len(old) != len(new) or len(places) != 1 or opening < 4 or any(token[:1] == b"#" for token in old):
+        return None
+    [at] = places
+    before, first, second = old[opening:at], old[at], new[at]
+    is_outermost = before.count(b"{") == before.count(b"}") + 1 and before.count(b"(") == before.count(b")")
+    is_set = old[at - 2 : at] in ((b"{", b"."), (b",", b".")) and old[at + 1 : at + 2] == (b"=",)
+    declares = old[opening - 4] == b"struct" and all(map(NAME.match, old[opening - 3 : opening - 1])) and old[opening - 1] == b"="
+    if not (is_outermost and is_set and declares and NAME.match(first) and NAME.match(second)) or second in old or first in new:
+        return None
+    return old[opening - 3], first, second
+
+
 def spelled(tokens: Tokens) -> Tokens:
     """The tokens with constants, adjacent strings and `return (x)` in one spelling."""
     return tuple(_unparenthesised(joined_strings([_number(token) for token in tokens])))

@@ -209,6 +209,21 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         far = [blanking.plain(blob.data or b"") for blob in blobs if blob is not None]
         return any(form.search(text) for text in near for form in (declared, hidden)) or any(map(member.search, far))
 
+    def is_one_place(self, struct: bytes, first: bytes, second: bytes) -> bool:
+        """Whether two names are all that an anonymous union of a structure has, each of the same type, so that they mean one place.
+
+        Not where the kernel has the structure twice, or has conditions in it, nor where one of the names may be a macro.
+        """
+        paths = self._headers_defining(struct) or []
+        read = self.source.file(paths[0]) if len(paths) == 1 and _COMMON_HEADERS.match(paths[0]) else None
+        again = re.compile(rb"\bstruct\s+" + struct + rb"\s*\{")
+        if read is None or read.data is None or any(map(again.search, self._texts)) or any(map(self.is_macro, (struct, first, second))):
+            return False
+        text = blanking.plain(read.data)
+        kind, name = DefinitionKind.STRUCT, struct.decode("ascii")
+        structs = [text[slice(*one.span)] for one in scan(text).definitions if (one.kind, one.name) == (kind, name)]
+        return len(structs) == 1 and b"#" not in structs[0] and common_headers.is_one_place(structs[0], first, second)
+
     def _may_see(self, path: str) -> bool:
         """Whether this file may include another one, other than as an own header."""
         if not path.endswith(".h") or path.startswith(NO_KERNEL_CODE):

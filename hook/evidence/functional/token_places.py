@@ -60,3 +60,13 @@ def differing(old: Tokens, new: Tokens) -> list[bytes]:
     count = collections.Counter(new)
     count.subtract(old)
     return [token for token, more in count.items() if more]
+
+
+def differing_statements(old: Tokens, new: Tokens) -> tuple[Tokens, Tokens]:
+    """The tokens of both from the statement in which they first differ to where they last do."""
+    start = next((at for at, (was, now) in enumerate(zip(old, new, strict=False)) if was != now), min(len(old), len(new)))
+    end = next((at for at, (was, now) in enumerate(zip(old[::-1], new[::-1], strict=False)) if was != now), 0)
+    end = min(end, min(len(old), len(new)) - start)
+    while start and old[start - 1] not in STATEMENT_ENDS:
+        start -= 1
+    return old[start : len(old) - end], new[start : len(new) - end]

@@ -60,6 +60,9 @@ class Tree:
     def is_volatile(self, name: bytes) -> bool:
         return name in self.volatile
 
+    def is_one_place(self, struct: bytes, first: bytes, second: bytes) -> bool:
+        return struct == b"ops" and {first, second} == {b"remove", b"remove_new"}
+
     def is_statement(self, name: bytes) -> bool:
         return name in self.statements
 

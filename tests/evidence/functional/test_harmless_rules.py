@@ -57,6 +57,34 @@ def test_spelling() -> None:
     not_harmless_outside("-static int seen = 0;", "+int seen;")
 
 
+DRIVER = "static struct ops table = {\n\t.probe = go,\n\t%s,\n\t.inner = { .name = text },\n};"
+
+
+def test_another_name_of_the_same_member() -> None:
+    old, new = DRIVER % ".remove_new = stop", DRIVER % ".remove = stop"
+    harmless_outside(f"-{old}", f"+{new}", Class.SPELLING)
+    harmless_outside(f"-{old.replace('static', 'static const')}", f"+{new.replace('static', 'static const')}", Class.SPELLING)
+    for before, after in (
+        ("struct ops", "struct other"),
+        ("table =", "table[1] ="),
+        ("\t.probe = go,\n", "\t.remove = go,\n\t.remove_new = go,\n"),  # the last one counts
+        ("stop", "remove"),
+        ("\t.probe = go,\n", "#ifdef CONFIG_X\n\t.probe = go,\n#endif\n"),
+        ("\t.probe = go,\n", "\tMADE(go\n"),
+    ):
+        not_harmless_outside(f"-{old.replace(before, after)}", f"+{new.replace(before, after)}")
+    not_harmless_outside(f"-{old}", f"+{DRIVER % '.remove = go'}")
+    not_harmless_outside(f"-{old}", f"+{DRIVER % '.shutdown = stop'}")
+    inside = DRIVER % ".more = { .remove_new = stop }"
+    not_harmless_outside(f"-{inside}", f"+{inside.replace('_new', '')}")
+    not_harmless_outside(
+        f"-#define table x\n{old}",
+        f"+#define table x\n{old}",
+    )
+    struct = "struct ops {\n\tint x;\n};\n"
+    not_harmless_outside(f"-{struct}{old}", f"+{struct}{new}")  # one of the file's own
+
+
 def test_macros() -> None:
     harmless_outside("-#define LIMIT 8", "+#define LIMIT 0x8", Class.SPELLING)
     harmless_outside("-", "+#define BRAND_NEW 3", Class.UNUSED_MACRO)

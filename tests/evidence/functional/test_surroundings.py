@@ -98,6 +98,33 @@ def test_an_include_behind_a_header_of_the_file_s_own(tree: Kernel) -> None:
     assert functional(tree, FILE.replace('"near.h"\n', '"near.h"\n#include <linux/sometimes.h>\n')) == "unknown"
 
 
+UNION = "\tunion {\n\t\tvoid (*remove)(int);\n\t\tvoid (*remove_new)(int); /* the same */\n\t};\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "answer"),
+    [
+        (UNION, "", "no"),
+        (UNION.replace("void (*remove)", "int (*remove)"), "", "unknown"),
+        (UNION.replace("\t};", "\t\tlong x;\n\t};"), "", "unknown"),  # a static structure is zero behind a smaller member, or is not
+        (UNION.replace("union", "struct"), "", "unknown"),
+        (UNION.replace("};", "} u;"), "", "unknown"),
+        ("#ifdef CONFIG_X\n" + UNION + "#else\n\tint remove, remove_new;\n#endif\n", "", "unknown"),
+        (UNION, "#define remove probe\n", "unknown"),
+        (UNION, "struct ops {\n\tint remove, remove_new;\n};\n", "unknown"),
+    ],
+)
+def test_the_names_of_one_member(tree: Kernel, body: str, more: str, answer: str) -> None:
+    tree.write("include/linux/ops.h", "struct ops {\n\tvoid (*probe)(int);\n" + body + "};\n")
+    tree.write("include/linux/more.h", more)
+    table = "static struct ops table = {\n\t.remove_new = stop,\n};\n"
+    text = "#include <linux/ops.h>\n#include <linux/more.h>\n" + FILE + table
+    tree.git("add", "-A", "-f")
+    tree.commit("mm/user.c", text)
+    tree.triage("index")
+    assert functional(tree, text.replace("remove_new", "remove")) == answer
+
+
 def test_a_call_of_a_tracepoint_and_of_what_only_has_such_a_name(tree: Kernel) -> None:
     without = FILE.replace("\ttrace_pool_hit(a);\n", "")
     assert functional(tree, without) == "no"
