@@ -8,6 +8,7 @@ open. docs/call-paths.md has the rules.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -18,6 +19,7 @@ from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import MOST_USES, Use, UseKind, uses_of
 from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.calls import pasted_names
 from hook.evidence.reach.calls.call_paths import SearchBounds
 from hook.evidence.reach.calls.nodes import PathNode, function_node, macro_node, table_node
 from hook.evidence.reach.run_times import MEMBERS, RunsAt
@@ -46,8 +48,6 @@ _MAKES_DEVICES = lazy_re.compile(
 _CALLED = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 _FUNCTION, _ANY_KIND, _WITH_ADDRESS = (DefinitionKind.FUNCTION,), tuple(DefinitionKind), (DefinitionKind.FUNCTION, DefinitionKind.VARIABLE)
 _DEEPEST_MACRO, _MOST_HEADERS = 4, 4  # macros inside each other, and headers that define one
-_LONGEST_NAME = 512  # that is put together by a macro, with the blanks beside it
-_LAST_WORD, _FIRST_WORD = lazy_re.compile(rb"\w*\Z"), lazy_re.compile(rb"\s*+(\w*+)")
 _HARMLESS = lazy_re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
 _PASTES_NO_NAME = lazy_re.compile(r"(?:(?:EXPORT|MODULE|EXPORT_SYMBOL)_|module_param)\w*\Z")  # of the file
 
@@ -97,6 +97,8 @@ def gate(
             )
     if not functions or questions:
         return Reach(Answer.UNKNOWN, question="\n".join(questions))
+    if why := walk.hidden_in_headers():
+        return Reach(Answer.UNKNOWN, question=f"not known: whether the fuzzer gets to {functions[0][1]}; {why}")
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
 
 
@@ -109,7 +111,8 @@ def without_device(
     walk = _walk(source, kernel, bounds)
     kinds = {**dict.fromkeys(others, _ANY_KIND), **dict.fromkeys(functions, _FUNCTION)}
     ends = (end for (path, name), any_of in kinds.items() for end in walk.ends(path, name, any_of))
-    return next((end.fact.claim for end in ends if end.runs_at in _WITHOUT_DEVICE or not end.is_complete), "")
+    runs = next((end.fact.claim for end in ends if end.runs_at in _WITHOUT_DEVICE or not end.is_complete), "")
+    return runs or walk.hidden_in_headers()
 
 
 def _walk(source: Source, kernel: Kernel, bounds: SearchBounds) -> _UseWalk:
@@ -168,6 +171,7 @@ class _UseWalk:
     def __init__(self, name_users: NameUsers, kernel: Kernel) -> None:
         self._name_users, self._kernel = name_users, kernel
         self.units = name_users.units
+        self._followed: dict[tuple[str, str], None] = {}  # functions, by file and name
 
     def ends(self, path: str, name: str, kinds: Sequence[DefinitionKind] = _FUNCTION) -> Iterator[_LastUse]:
         """Where a function's uses end; an incomplete one among them where not all can be told."""
@@ -201,6 +205,7 @@ class _UseWalk:
         if re.search(rb"\b__init\b", head):
             yield self._boot(unit, f"{name} is __init", line, text)
             return
+        self._followed[unit.path, name] = None
         if why := self._may_be_pasted(unit, name):
             yield _incomplete(unit.path, line, text, why)
             return
@@ -211,8 +216,8 @@ class _UseWalk:
                 yield _incomplete(unit.path, line, text, f"not every use of {name} could be read")
                 return
             uses = uses_of(user, name)
-            if len(uses) >= MOST_USES:
-                yield _incomplete(unit.path, line, text, f"{path} uses {name} {MOST_USES} times or more")
+            if len(uses) >= MOST_USES or pasted_names.is_named_in_text(user.data, name):
+                yield _incomplete(unit.path, line, text, f"{path} uses {name} {MOST_USES} times or more, or in an alias or assembly")
                 return
             for use in uses:
                 if use.kind is UseKind.STATEMENT and _HARMLESS.match(use.callee):
@@ -299,6 +304,9 @@ class _UseWalk:
         table = table_node(unit, use.user, use.struct)
         if runs_at is RunsAt.FIXED_UNBIND and use.struct == "platform_driver" and (why := self._may_be_unplugged(unit, use.user)):
             return _open(unit.path, use.line, use.text, why)
+        if runs_at is RunsAt.FIXED_UNBIND and self._may_be_module(unit):
+            claim = f"{name} is .{use.member} of the {use.struct} {table.name}, and {unit.path} may be a module that is unloaded"
+            return _open(unit.path, use.line, use.text, claim)  # with a device alone
         if runs_at is RunsAt.FIXED_UNBIND and use.struct == "pci_driver" and _may_be_virtual_function(unit, use.user):
             why = f"{table.name} may drive virtual functions, which a sysfs file creates and removes"
             return _open(unit.path, use.line, use.text, why)
@@ -322,16 +330,24 @@ class _UseWalk:
         return bool(open_parts(condition)) or any(self._kernel.base.get(name) == "m" for name in names(condition))
 
     def _may_be_pasted(self, unit: TranslationUnit, name: str) -> str:
-        """Why a macro may hide a use of the name; empty if none does."""
-        for match in re.finditer(rb"##", unit.data):
-            near = unit.data[max(0, match.start() - _LONGEST_NAME) : match.start()].rstrip()
-            before = _LAST_WORD.search(near)[0].decode("ascii", "replace")  # type: ignore[index]
-            after = _FIRST_WORD.match(unit.data, match.end(), match.end() + _LONGEST_NAME)[1].decode("ascii", "replace")  # type: ignore[index]
-            if (after.startswith("_") and name.endswith(after)) or (before.endswith("_") and name.startswith(before)):
-                return f"{unit.path}:{unit.line(match.start())[0]} may paste the name {name}"
+        """Why a macro of the file may hide a use of the name; empty if none does."""
+        if (place := pasted_names.place_of_paste(unit.data, name)) >= 0:
+            return f"{unit.path}:{unit.line(place)[0]} may paste the name {name}"
         for statement in unit.statements:
             if not _PASTES_NO_NAME.match(statement.macro) and any(one and name.startswith(f"{one}_") for one in statement.arguments):
                 return f"{statement.macro} at {unit.path}:{unit.line(statement.offset)[0]} may paste the name {name}"
+        return ""
+
+    def hidden_in_headers(self) -> str:
+        """Why a macro of a header may hide a use of one of the functions that were followed; empty if none does."""
+        source = self._name_users.source
+        for path in dict.fromkeys(path for path, _ in self._followed):
+            headers = pasted_names.headers_that_paste(source, path)
+            if headers is None:
+                return f"not known: whether a macro of a header pastes a name of {path}"
+            for (user, name), (header, data) in itertools.product(self._followed, headers.items()):
+                if user == path and pasted_names.place_of_paste(data, name) >= 0:
+                    return f"{header} may paste the name {name}"
         return ""
 
     def _may_be_unplugged(self, unit: TranslationUnit, table: Definition) -> str:

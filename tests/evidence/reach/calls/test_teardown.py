@@ -84,6 +84,23 @@ def test_what_runs_only_as_a_fixed_device_or_a_module_goes_is_out_of_reach(drive
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '#include "foo.h"\n' + PCI,  # a header that pastes other names
+        PCI.replace("helper();", 'asm volatile("nop");\n\thelper();\n\tpr_info("helper is done");'),
+    ],
+)
+def test_what_names_a_function_in_no_other_way_hides_no_use(driver: Gate, text: str) -> None:
+    assert driver.asked(text, more={"drivers/net/foo.h": "#define MAKE(x) bar_##x()\n"}).answer is Answer.NO
+
+
+@pytest.mark.parametrize("text", [PCI, PLATFORM])
+def test_what_unbinds_a_device_runs_as_a_module_is_unloaded(driver: Gate, text: str) -> None:
+    assert driver.asked(text, base="CONFIG_FOO=m\n").answer is Answer.UNKNOWN
+    assert driver.asked(text, base="CONFIG_FOO=y\n").answer is Answer.NO
+
+
+@pytest.mark.parametrize(
     ("text", "name", "device", "options"),
     [
         (USB, "foo_disconnect", "dummy_hcd with raw-gadget", {"FOO", "USB_RAW_GADGET", "USB_DUMMY_HCD"}),
@@ -107,6 +124,11 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
         (PCI.replace("static void helper", "void helper"), {"drivers/net/other.c": "int other(void)\n{\n\thelper();\n}\n"}),
         (PCI.replace("static void helper", "void helper"), {"arch/x86/kernel/entry.S": "\tcall helper\n"}),
         (PCI + "#define MAKE(name) name##_remove\n", {}),
+        ('#include "foo.h"\n' + PCI, {"drivers/net/foo.h": '#include "deep.h"\n', "drivers/net/deep.h": "#define MAKE(x) foo_##x()\n"}),
+        (PCI + 'int gone(struct device *d) __attribute__((alias("foo_remove")));\n', {}),
+        (PCI + "int gone(struct device *d) __alias(helper);\n", {}),
+        (PCI + 'static void gone(void)\n{\n\tasm volatile("nop; call helper");\n}\n', {}),
+        (PCI + "#pragma weak gone = helper\n", {}),
         (PCI.replace("pci_driver", "virtio_driver"), {}),  # vduse makes and takes such devices
         (PCI.replace("pci_driver", "i2c_driver"), {}),
         (PCI.replace("\t.remove", "\t.sriov_configure = pci_sriov_configure_simple,\n\t.remove"), {}),  # its virtual functions come and go
@@ -300,6 +322,7 @@ def test_the_core_of_a_bus_runs_as_its_drivers_register_by_a_macro(driver: Gate)
 def test_the_exit_of_what_the_base_has_as_a_module_needs_no_device(driver: Gate) -> None:
     assert "module that is unloaded" in without_device(driver, EXIT, "helper", base="CONFIG_FOO=m\n")
     assert without_device(driver, EXIT, "helper", base="CONFIG_FOO=y\n") == ""
+    assert without_device(driver, PCI, "helper", base="CONFIG_FOO=m\n") == ""  # no device, no .remove
 
 
 def test_what_only_sysfs_unbinds_is_left_out_by_farms_and_said_so(driver: Gate) -> None:
