@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import fnmatch
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
+import functools
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from hook.failure import CannotJudge
 from hook.source import index, words
 from hook.source.git import Repository
+from hook.source.indexing import worker_processes
 from hook.source.indexing.defined_names import defined_names
 from hook.source.object_store import Objects
 
@@ -54,24 +49,8 @@ def read_words(
             for chunk in _chunks(new):
                 yield chunk, _words_of(objects, chunk)
         return
-    # fork: no other thread runs here, and a new interpreter would cost more than the work of one worker
-    context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(jobs, context, _begin_worker, (repo, limit_bytes)) as pool:
-        waiting: deque[tuple[Sequence[BlobPlace], concurrent.futures.Future[list[BlobWords]]]] = deque()
-        try:
-            for chunk in _chunks(new):
-                waiting.append((chunk, pool.submit(_work, chunk)))
-                if len(waiting) > jobs + 1:
-                    places, future = waiting.popleft()
-                    yield places, future.result()
-            while waiting:
-                places, future = waiting.popleft()
-                yield places, future.result()
-        except concurrent.futures.process.BrokenProcessPool:
-            raise CannotJudge("a process that read the tree for the index was killed") from None
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    begin = functools.partial(_begin_worker, repo, limit_bytes)
+    yield from worker_processes.in_order(_work, _chunks(new), jobs, begin)
 
 
 def missing(repo: Repository, revision: str) -> list[str]:
@@ -125,17 +104,7 @@ _worker_objects: Objects | None = None  # of this process, if it is a worker
 
 def _begin_worker(repo: Repository, limit_bytes: int) -> None:
     global _worker_objects
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
-    threading.Thread(target=_end_with_the_writer, daemon=True).start()
     _worker_objects = Objects(repo, limit_bytes, _GIT_CACHE_BYTES)
-
-
-def _end_with_the_writer() -> None:
-    """End a worker whose writer has ended: a Ctrl-C while the pool starts can leave a worker that waits for ever."""
-    writer = multiprocessing.parent_process()
-    if writer is not None:
-        writer.join()
-        os._exit(1)
 
 
 def _work(places: Sequence[BlobPlace]) -> list[BlobWords]:

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import itertools
 import json
 import os
 import sqlite3
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from hook.config import Settings
 from hook.source import index, own_files, words
 from hook.source.git import GitError, Repository
-from hook.source.indexing import FORMAT, build_progress, commit_history
+from hook.source.indexing import FORMAT, build_progress, commit_history, vocabulary
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
 _HASH_BYTES = 12 << 20  # that FTS5 keeps in memory before it writes
-_WORDS_A_BLOCK = 5000
 _MOST_APPENDED = 4000  # new blobs whose words are appended to the vocabulary; for more, it is made again
 _MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
 _MOST_ANCHORS = 4
@@ -207,8 +204,9 @@ class _Writer:
             if nearest is None or len(nearest[1]) > _MOST_CHANGED:
                 self.add(last)
         read = self._read(self._unknown(past.places(self._repo)), bounded=True)
+        growth = self._new_vocabulary(read)
         self._database.execute("begin")
-        self._extend_vocabulary(read)
+        vocabulary.write(self._database, growth)
         self._database.execute("insert or replace into meta values ('history', ?)", (past.text,))
         self._database.execute("commit")
         return self._made(tree, read)
@@ -333,6 +331,7 @@ class _Writer:
         database = self._database
         if read > _MOST_APPENDED:
             database.execute("insert into word(word) values('optimize')")
+        growth = self._new_vocabulary(read)
         database.execute("begin")
         if base is None:
             anchors = database.execute("select id from anchor order by used desc").fetchall()
@@ -349,7 +348,7 @@ class _Writer:
             ((anchor, os.fsencode(place.path), bytes.fromhex(place.oid)) for place in places),
         )
         self._settle_languages(places)
-        self._extend_vocabulary(read)
+        vocabulary.write(database, growth)
         database.execute("commit")
         if read > _MOST_APPENDED:
             with contextlib.suppress(sqlite3.OperationalError):
@@ -369,32 +368,13 @@ class _Writer:
         """The greatest id of a blob."""
         return int(self._database.execute("select coalesce(max(id), 0) from blob").fetchone()[0])
 
-    def _extend_vocabulary(self, read: int) -> None:
-        database = self._database
-        covered = database.execute("select value from meta where key = 'vocabulary'").fetchone()[0]
+    def _new_vocabulary(self, read: int) -> vocabulary.Growth | None:
+        """What the vocabulary needs after so many blobs were read; None if it has all words. To be called outside a transaction."""
+        covered = self._database.execute("select value from meta where key = 'vocabulary'").fetchone()[0]
         newest = self._newest()
         if newest == covered:
-            return
+            return None
         if self._new_words is not None and covered and newest - covered == read:
-            source: Iterable[str] = sorted(self._new_words)
-        else:
-            database.execute("delete from vocabulary")
-            database.execute("delete from part_list")
-            database.execute("insert into part(part) values('delete-all')")
-            database.execute("create virtual table if not exists temp.every using fts5vocab(main, word, row)")
-            source = (row[0] for row in database.execute("select term from temp.every"))
-        parts: set[bytes] = set()
-        last = database.execute("select coalesce(max(id), 0) from vocabulary").fetchone()[0]
-        for number, block in enumerate(_blocks(source), last + 1):
-            database.execute("insert into vocabulary(id, words) values(?, ?)", (number, zlib.compress(block, 6)))
-            text = index.parts_of(block)
-            parts.update(text.split())
-            database.execute("insert into part(rowid, t) values(?, ?)", (number, text.decode("ascii")))
-        database.execute("insert into part_list(parts) values(?)", (zlib.compress(b"\n".join(sorted(parts)), 6),))
-        database.execute("update meta set value = ? where key = 'vocabulary'", (newest,))
-
-
-def _blocks(source: Iterable[str]) -> Iterator[bytes]:
-    remaining = iter(source)
-    while block := list(itertools.islice(remaining, _WORDS_A_BLOCK)):
-        yield "\n".join(block).encode("ascii")
+            return vocabulary.Growth(newest, False, list(vocabulary.blocks(sorted(self._new_words))))
+        jobs = self._jobs if read > _MOST_APPENDED else 1
+        return vocabulary.Growth(newest, True, vocabulary.blocks_of_database(index.files(self._repo).database, jobs))
