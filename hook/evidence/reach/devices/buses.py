@@ -134,6 +134,10 @@ UNIT = Provider("ppp", ("PPP",), "user space chooses the compressor of a unit (P
 BACKSTORE = Provider("configfs", ("TARGET_CORE", "CONFIGFS_FS"), "user space creates a backstore of this type in configfs")
 NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it messages over netlink")
 IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space creates one in configfs, by its type")
+EPF = Provider(
+    "configfs", ("PCI_ENDPOINT", "PCI_ENDPOINT_CONFIGFS"),
+    "user space creates a function by the name of the driver; its bind needs a controller",
+)  # fmt: skip
 FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a software bridge with the slots that a driver asks for")
 CARRIER = Provider("tpci200 with ipoctal232", ("IPACK_BUS", "BOARD_TPCI200"), "QEMU emulates the carrier and a module", "ipoctal232")
 FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, even without a device")
@@ -219,6 +223,8 @@ BUSES: dict[str, Bus] = {
         _hosted("pcm", LOOPED, kind="a user of PCM devices"),
         _hosted("connector", NETLINK, kind="a family of messages"),
         _hosted("iio_sw", IIO, kind="a type of software IIO device or trigger"),
+        _hosted("pci_epf", EPF, kind="a function of a PCI endpoint"),
+        _absent("nvmem_layout", "a layout is a node of a device tree, below a memory that no machine has", on=("x86_64", "arm64")),
         _hosted("vme", FAKE_VME, kind="a driver of VME boards"),
         Bus("rc_map", DeviceOrigin.OTHER_DRIVER),
         _hosted("misc", FILE, kind="an initcall that registers a file or a netlink family"),
@@ -254,7 +260,7 @@ BUS_OF_SPELLING = {
     "edac_pci": "pci", "snd_pci": "pci", "hda_pci": "pci", "nd": "nd", "xenbus_frontend": "xenbus", "xenbus_backend": "xenbus",
     "isa_driver": "isa", "mipi_dsi_driver": "mipi_dsi", "auxiliary_driver": "auxiliary", "usb_gadget": "gadget",
     "isa_driver_with_irq": "isa", "mtd_blktrans": "mtd", "misc_device": "misc", "iio_sw_trigger": "iio_sw", "iio_sw_device": "iio_sw",
-    "acpi_bus_type": "acpi",
+    "acpi_bus_type": "acpi", "spi_mem": "spi",
 }  # fmt: skip
 # option -> the virtual device that the code under it is: it needs no other device
 VIRTUAL_DEVICES: dict[str, str] = {
@@ -281,6 +287,7 @@ VIRTUAL_DEVICES: dict[str, str] = {
     "USB_CONFIGFS": "configfs gadgets with dummy_hcd", "USB_LIBCOMPOSITE": "configfs gadgets with dummy_hcd",
     "COMEDI_TEST": "comedi_test", "SAMPLE_VFIO_MDEV_MTTY": "mtty", "MISDN_L1OIP": "l1oip", "VHOST_NET": "vhost-net",
     "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp", "NET_DSA_LOOP": "dsa_loop", "VME_FAKE": "vme_fake",
+    "GPIO_VIRTUSER": "gpio-virtuser (configfs)",
     "GPIO_AGGREGATOR": "gpio-aggregator (new_device)", "ATM_DUMMY": "adummy", "STM_DUMMY": "dummy_stm",
     "DMABUF_HEAPS_SYSTEM": "the system heap", "BLK_DEV_RNBD_CLIENT": "rnbd-client (map_device)", "NVME_TARGET_FCLOOP": "nvme-fcloop",
 }  # fmt: skip

@@ -14,7 +14,9 @@ from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES
 from hook.kernel.texts import Texts
 
 _DRIVER = lazy_re.compile(r"\bstruct\s+(\w+?)(?:_driver|_family)\s+(\w+)\s*(?:\[\s*\w*\s*\])?\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{")
-_INNER = lazy_re.compile(r"(?:mdiodrv(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z")  # structures inside every driver, or every MDIO driver
+_INNER = lazy_re.compile(
+    r"(?:(?:mdiodrv|spidrv)(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z"
+)  # structures inside every driver, or every MDIO or SPI-MEM driver
 BY_MACRO = "?"  # the key for an element without a designator: a macro that may set any field
 
 

@@ -18,7 +18,7 @@ OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
     "IPACK_BUS", "BOARD_TPCI200", "RC_CORE", "LIRC", "RC_DEVICES", "RC_LOOPBACK", "BLK_DEV_DM", "DM_MULTIPATH", "PPP", "TARGET_CORE", "CONFIGFS_FS", "VIRTIO_PCI", "USB_HID", "SERIO", "USERIO", "SERIO_SERPORT", "UNIX98_PTYS",
-    "SCSI_VIRTIO", "USB_STORAGE", "SCSI_UFSHCD", "SCSI_UFSHCD_PCI",
+    "PCI_ENDPOINT", "PCI_ENDPOINT_CONFIGFS", "SCSI_VIRTIO", "USB_STORAGE", "SCSI_UFSHCD", "SCSI_UFSHCD_PCI",
 )  # fmt: skip
 
 
@@ -213,6 +213,9 @@ FILES = {
     "pnpclock.c": "static const struct pnp_device_id c_ids[] = {\n\t{ .id = \"PNP0b00\" },\n\t{ }\n};\nstatic struct pnp_driver c = {\n\t.name = \"c\",\n\t.id_table = c_ids,\n};\nmodule_pnp_driver(c);\n",
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
     "firm.c": "static struct scmi_driver f = {\n\t.name = \"f\",\n};\nmodule_scmi_driver(f);\n",
+    "endpoint.c": 'static struct pci_epf_driver e = {\n\t.driver.name = "e",\n};\nstatic int __init e_init(void)\n{\n\treturn pci_epf_register_driver(&e);\n}\nmodule_init(e_init);\n',
+    "layout.c": 'static struct nvmem_layout_driver l = {\n\t.driver = { .name = "l" },\n};\nmodule_nvmem_layout_driver(l);\n',
+    "spimem.c": 'static struct spi_mem_driver m = {\n\t.spidrv = {\n\t\t.driver = { .name = "m" },\n\t},\n\t.probe = m_probe,\n};\nmodule_spi_mem_driver(m);\n',
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
     # ports by their protocol, which userio cannot say, and HID devices that must be on USB
     "touch.c": serio("touch", ".type = 0x02, .proto = 0x3a"),
@@ -433,6 +436,7 @@ def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) ->
 
 def test_on_spi_the_adapter_has_to_know_the_mode(tree: Kernel, ask: Ask, tmp_path: pathlib.Path) -> None:
     assert of(ask, "plainspi.c").devices == ("dummy_hcd with raw-gadget, as a CH341 SPI adapter",)
+    assert of(ask, "spimem.c").devices == of(ask, "plainspi.c").devices
     assert of(ask, "highspi.c").devices == ("dummy_hcd with raw-gadget, as a Greybus bridge",)
     for other in without(tree, tmp_path, "GREYBUS_SPI"):
         assert of(other, "highspi.c").answer is Answer.UNKNOWN
@@ -554,6 +558,18 @@ def test_a_host_of_the_machine_counts_where_the_machine_has_it(tree: Kernel, ask
 
 def test_a_bus_that_no_machine_has_is_no(ask: Ask) -> None:
     assert of(ask, "pccard.c").answer is Answer.NO
+
+
+def test_a_layout_of_nvmem_is_a_node_that_no_machine_has(tree: Kernel, ask: Ask) -> None:
+    assert of(ask, "layout.c").answer is Answer.NO
+    for arch, answer in (("arm64", Answer.NO), ("riscv", Answer.UNKNOWN)):
+        for other in asked(tree.path, arch=arch):
+            assert of(other, "layout.c").answer is answer
+
+
+def test_user_space_creates_a_function_of_a_pci_endpoint(ask: Ask) -> None:
+    found = of(ask, "endpoint.c")
+    assert (found.answer, set(found.reasons)) == (Answer.YES, {"PCI_ENDPOINT", "PCI_ENDPOINT_CONFIGFS"})
 
 
 def test_why_a_bus_is_absent_is_no_question_on_another_architecture(tree: Kernel, ask: Ask) -> None:
