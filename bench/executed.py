@@ -17,6 +17,7 @@ import json
 import lzma
 import pathlib
 import random
+import re
 import sys
 import time
 
@@ -47,7 +48,7 @@ def with_statement(data: bytes, name: str, path: str) -> bytes:
     if len(functions) != 1:
         return b""
     at = functions[0].body[0] + 1
-    old, new = (text.decode("latin-1").splitlines(keepends=True) for text in (data, data[:at] + STATEMENT + data[at:]))
+    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text.decode("latin-1")) for text in (data, data[:at] + STATEMENT + data[at:]))
     return "".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")).encode("latin-1")
 
 
