@@ -10,10 +10,16 @@ from hook.c.definitions import DefinitionKind
 from hook.kernel.texts import Texts
 
 # the target and the value of an assignment; the value may be an initialiser in braces
-ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);?")
+# the target is `)` where it is anything else: `per_cpu(hook, 0)`, `*hook(1)`
+ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*|\))\s*[|^+]?=(?!=)([^;]*);?")
+DECLARATOR = lazy_re.compile(r"\(\s*\*\s*(\w+)\s*(?:\[[^\]]*\]\s*)*\)\s*\([^;{}]*\Z")  # of a pointer to a function, up to its last `)`
+_ELEMENT = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\[[^\]]*\](?!\s*(?:->|\.|\[))")
+_PART = lazy_re.compile(r"(?<!&)&\s*\(?\s*([A-Za-z_]\w*)")
+_RETURNED = lazy_re.compile(r"\breturn\b([^;]*);")
 _STORED = lazy_re.compile(  # what, and in which list or tree
     r"\bh?list_(?:\w*_)?(?:add|move|splice|replace)\w*\s*\(([^;]{0,400}?),\s*&\s*(\w+)\s*\)\s*;|\b(?:xa|idr)_\w+\s*\(\s*&\s*(\w+)\s*,([^;]{0,400});"
 )
+_PREPARED = lazy_re.compile(r"\b(?:INIT_\w*WORK\w*|init_\w*work\w*)\s*\(\s*&\s*(\w+)[^,();]*,\s*&?\s*(\w+)\s*\)")
 INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 ALONE = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")  # a name that is a value itself
 MEMBER = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)?(?:->|\.)\s*(\w+)")
@@ -104,12 +110,49 @@ def holders(texts: Texts, path: str) -> set[str]:
             target = NAMES.search(assigned[1])
             if target is not None and target[0] in own and not values.isdisjoint(ALONE.findall(INNER_CALL.sub(" ", assigned[2]))):
                 holding.add(target[0])
+        for prepared in _PREPARED.finditer(text):  # a work holds the function that it is prepared with
+            if prepared[1] in own and prepared[2] in functions(texts, path):
+                holding.add(prepared[1])
         for stored in _STORED.finditer(text):  # a list holds what is stored in it
             if not (functions(texts, path).keys() | holding).isdisjoint(NAMES.findall(stored[1] or stored[4])):
                 holding.add(stored[2] or stored[3])
         return holding
 
     return texts.once(("holders", path), read)
+
+
+def getters(texts: Texts, path: str) -> set[str]:
+    """The functions of a file that return the address of a function of it, or of a variable that may hold one."""
+
+    def read() -> set[str]:
+        text, values = texts.get(path) or "", functions(texts, path).keys() | holders(texts, path)
+        found, latest = set[str](), set(values)
+        while latest:
+            # by its name, by a part of it, or what another such function returns
+            latest = {
+                name
+                for name, (begin, end) in functions(texts, path).items()
+                if name not in found
+                for returned in _RETURNED.finditer(text, begin, end)
+                if not values.isdisjoint((*ALONE.findall(INNER_CALL.sub(" ", returned[1])), *_PART.findall(returned[1])))
+                or not found.isdisjoint(_CALLED.findall(returned[1]))
+            }
+            found |= latest
+        return found
+
+    return texts.once(("getters", path), read)
+
+
+def address_in(texts: Texts, path: str, value: str) -> str:
+    """The variable or function of a file by which a value has the address of a function without naming it: a member or an element of the
+    variable, the address of a part of one that may hold such an address, or what a getter returns. Empty where it has none.
+    """
+    plain, variables = INNER_CALL.sub(" ", value), holders(texts, path)
+    named = [match[1] for match in MEMBER.finditer(plain) if match[1] in variables and match[2] in pointing_members(texts, path)]
+    named += [name for name in _ELEMENT.findall(plain) if name in passed_by_value(texts, path)]
+    named += [name for name in _PART.findall(plain) if name in variables]
+    named += [name for name in _CALLED.findall(value) if name in getters(texts, path)]
+    return named[0] if named else ""
 
 
 def _with_braces(texts: Texts, path: str) -> set[str]:

@@ -76,7 +76,7 @@ FIRST = "init_module"  # what a module runs first, which module_init() makes ano
 # functions that call what they are given before they return
 AT_ONCE = lazy_re.compile(r"acpi_get_\w+|dmi_check_system|of_(?:irq|clk)_init")
 # functions that fill in a work or a timer with the function that it will run
-PREPARING = lazy_re.compile(r"INIT_\w+")
+PREPARING = lazy_re.compile(r"INIT_\w+|init_\w*work\w*")
 _FIRST_BY_MACRO = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*define[ \t][^\n]*\binit_module\b")
 _DECLARED_ONLY = lazy_re.compile(r"\s*\(\s*(?:void)?\s*\)\s*[;,)]")
 # the place of the type among the arguments of a macro; include/linux/moduleparam.h

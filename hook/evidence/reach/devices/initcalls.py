@@ -36,9 +36,10 @@ from hook.evidence.reach.devices.probes.missing_nodes import left_without_node
 from hook.kernel.held_addresses import (
     ALONE,
     ASSIGNED,
+    DECLARATOR,
     INNER_CALL,
-    MEMBER,
     NAMES,
+    address_in,
     bodies,
     callbacks,
     calls_by_pointer,
@@ -51,7 +52,6 @@ from hook.kernel.held_addresses import (
     is_own_store,
     own_variables,
     passed_by_value,
-    pointing_members,
     shared_functions,
 )
 from hook.kernel.texts import Texts
@@ -272,6 +272,8 @@ class _InitcallReader:
             if _TABLE.search(assigned[1]):
                 question = f"its initcall sets {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
+            elif assigned[1] == ")" and (pointer := DECLARATOR.search(text, max(begin, assigned.start() - _NEAR), assigned.start())):
+                local.add(pointer[1])
             elif address := self._given_away(path, assigned, (head, end), local):
                 if _DECLARED.search(text, max(begin, assigned.start() - _NEAR), assigned.start()):
                     local.update((assigned[1].strip("* "), *_NAMED.findall(assigned[2])))
@@ -334,7 +336,8 @@ class _InitcallReader:
         """The function, or variable that may hold one, whose address an assignment stores in data of others; empty where none."""
         text, own = self._texts.get(path) or "", own_variables(self._texts, path)
         root = _IN_OWN.fullmatch(assigned[1])
-        if root is not None and root[1] in own and (not root[2] or own[root[1]]):
+        is_chain = "{" not in assigned[2] and ASSIGNED.search(assigned[2]) is not None
+        if root is not None and root[1] in own and (not root[2] or own[root[1]]) and not is_chain:
             before = text[max(body[0], assigned.start() - _NEAR) : assigned.start()].rstrip()
             if not _BEHIND.search(before) and not declares(text, *body, root[1]):
                 return ""
@@ -342,7 +345,11 @@ class _InitcallReader:
         for word in ALONE.findall(value):
             if word in local or word in variables or self._is_function(path, word):
                 return str(word)
-        return self._member(path, value)
+        more = address_in(self._texts, path, assigned[2])
+        if more and root is not None and not root[2] and root[0] == root[1] and declares(text, *body, root[1]):
+            local.add(root[1])
+            return ""
+        return more
 
     def _is_function(self, path: str, word: str) -> bool:
         """Whether a file names a function of the object by this word."""
@@ -351,16 +358,8 @@ class _InitcallReader:
         others = [self._functions[word][0]] if word in self._functions else _others(self._texts, word, self._all_files)
         return any(word in shared_functions(self._texts, other) for other in others)
 
-    def _member(self, path: str, value: str) -> str:
-        """A variable of a file of which a value has a member that points to a function; empty where none."""
-        variables, members = holders(self._texts, path), pointing_members(self._texts, path)
-        return next((match[1] for match in MEMBER.finditer(value) if match[1] in variables and match[2] in members), "")
-
     def _hands_out(self, path: str, call: re.Match[str], local: set[str]) -> bool:
-        """Whether a call may give other code a callback: by the name of the function, or by an address among the arguments.
-
-        `local` are variables of the function that hold such an address.
-        """
+        """Whether a call may give other code a callback: by its name, or by an address in the arguments, perhaps in a `local` variable."""
         return HANDING.fullmatch(call[1]) is not None or self._gives(path, call, local)
 
     def _gives(self, path: str, call: re.Match[str], local: set[str]) -> bool:
@@ -380,7 +379,7 @@ class _InitcallReader:
                 self._is_function(path, name) for name in initialisers(self._texts, path).get(word, ())
             ):
                 return True
-        return bool(self._member(path, arguments))
+        return bool(address_in(self._texts, path, text[call.end() : end]))
 
 
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:

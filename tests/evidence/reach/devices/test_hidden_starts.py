@@ -120,6 +120,21 @@ ASSIGNED_OPEN = {
     "called_as_a_work": "INIT_WORK(&own_later.work, own_begin_work);\n\town_later.work.func(&own_later.work);",
     "called_through_another_file": "ret = far_table.begin();",
     "macro_without_parentheses": "OWN_BEGINNING;",
+    "delayed_work": "INIT_DELAYED_WORK(&own_work, own_begin_work);\n\tmod_delayed_work(system_wq, &own_work, 0);",
+    "interrupt_work": "init_irq_work(&own_work, own_begin_work);\n\tirq_work_queue(&own_work);",
+    "of_a_processor": "per_cpu(core_hook, 0) = it;",
+    "hook_in_parentheses": "(core_hook) = it;",
+    "behind_a_call": "*core_hook(1) = it;",
+    "one_of_two_hooks": "*(ret ? &core_hook : &core_second) = it;",
+    "added_bits": "core_hook |= (unsigned long)it;",
+    "two_assignments": "own_pointer = core_hook = it;",
+    "given_by_getter": "core_set(own_get());",
+    "assigned_by_getter": "core_hook = own_get();",
+    "getter_of_a_function": "core_hook = own_getter();",
+    "getter_through_a_local": "const struct step *step;\n\n\tstep = own_get();\n\tcore_set(step);",
+    "copied_slots": "for (ret = 0; ret < 2; ret++)\n\t\tcore_hooks[ret] = own_calls[ret];",
+    "linked_by_hand": "core_list.next = &own_hook.list;",
+    "pointer_given": "int (*pointer)(unsigned long) = it;\n\n\tcore_set(pointer);",
     "table_at_runtime": "table_at_runtime_driver.id_table = own_ids;",
     "driver_file": "own_file(&pdev->driver);",
     "bus_file": "bus_create_file(&own_bus, &bus_attr_scan);",
@@ -156,12 +171,6 @@ CLOSED = {
     "assembly_inside": FUNCTION + 'static void inside(void)\n{\n\tasm volatile("nop");\n}',
 }
 ASSIGNED_CLOSED = {
-    "core_number": "core_param(x, x, bool, 0644);",
-    "hardware_parameter": "module_param_hw(x, int, irq, 0444);",
-    "named_array": "module_param_array_named(x, level, charp, NULL, 0644);",
-    "unsafe_parameter": "module_param_named_unsafe(x, level, bool, 0400);",
-}
-CLOSED = {
     "own_member": "own_ops.open = it;",
     "result": "ret = it(3);",
     "number": "core_hooks_used = 3;",
@@ -179,6 +188,8 @@ CLOSED = {
     "listed_in_a_structure": "list_add(&own_hook.list, &own_list);",
     "listed_without_a_callback": "list_add_tail(&own_hooks, &core_hooks);",
     "stored_in_its_own": "xa_store(&own_xa, 1, &own_ops, GFP_KERNEL);",
+    "element_of_numbers": "core_levels[3] = own_numbers[1];",
+    "local_of_a_getter": "const struct step *step;\n\n\tstep = own_get();\n\tret = step->level;",
     "number_of_nothing": "ret = idr_alloc(&core_idr, NULL, 0, 0, GFP_KERNEL);",
     "filled_in": "own_later.run = it;",
     "own_member_if": "if (ret)\n\t\town_ops.open = it;",
@@ -226,6 +237,11 @@ static const struct step *own_get(void)
 {
 	return &own_step;
 }
+static int (*own_getter(void))(unsigned long)
+{
+	return it;
+}
+static struct work own_work;
 static int own_run(int (*fn)(void))
 {
 	return fn();
