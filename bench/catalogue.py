@@ -95,6 +95,8 @@ ACPI_FROM_SOURCES = {
     "ACPI0011": ("q35", "generic buttons"), "VM_GEN_COUNTER": ("vmgenid", "hw/acpi/vmgenid.c"),
     "PNP0C80": ("pc-dimm", "hw/acpi/memory_hotplug.c"),
 }  # fmt: skip
+# of nodes that a machine has with more options than this script gives it
+OF_FROM_SOURCES = {"numa-distance-map-v1": ("virt", "hw/arm/virt.c"), "tcg,tpm-tis-mmio": ("tpm-tis-device", "hw/core/sysbus-fdt.c")}
 # the peripheral ids in the registers of primecells, each with the file that says so
 PRIMECELLS = {
     "arm,pl011": ("00141011", "hw/char/pl011.c"), "arm,pl031": ("00141031", "hw/rtc/pl031.c"), "arm,pl061": ("00041061", "hw/gpio/pl061.c"),
@@ -352,6 +354,7 @@ def main() -> None:
                     primecells |= {texts[0]} if "arm,primecell" in texts else set()
                     for text in texts:
                         compatible.setdefault(text, board)
+        compatible = {name: device for name, (device, _) in OF_FROM_SOURCES.items()} | compatible
         tables["LNRO0005"] = tables["ARMH0011"] = tables["ARMH0061"] = "virt"
     tables |= {name: device for name, (device, _) in ACPI_FROM_SOURCES.items() if name not in tables}
     tables |= {name: BOARD[arch] for name in ACPI_OF_BOARD if name not in tables}

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from hook import lazy_re
 from hook.evidence.reach.devices import id_tables
+from hook.evidence.reach.devices.machine import ELSEWHERE_IDS
 from hook.kernel.texts import Macros, Texts
 
 _DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#")
@@ -48,7 +49,7 @@ def _is_missing(texts: Texts, path: str, search: re.Match[str], nodes: Collectio
     """Whether no node is compatible with what a search looks for (drivers/of/base.c compares without regard to case)."""
     if not nodes:
         return True
-    known = {node.lower() for node in nodes}
+    known = {node.lower() for node in (*nodes, *ELSEWHERE_IDS)}
     if search["by"] == "compatible_node":
         looked_for = _BY_TEXT.match(search["looked_for"])
         return looked_for is not None and looked_for[1].lower() not in known

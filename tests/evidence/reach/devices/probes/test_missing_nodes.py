@@ -32,6 +32,8 @@ GOES_ON = {
     "foreign": ("", BY_TABLE.replace("it_ids", "far_ids") + LEAVE),
     "thetext": ("", BY_TEXT.replace("acme,node", "cfi-flash") + LEAVE),
     "twotexts": ("", BY_TEXT.replace('"acme,node"', '"cfi-" "flash"') + LEAVE),
+    "numa": ("", BY_TEXT.replace("acme,node", "numa-distance-map-v1") + LEAVE),
+    "firmware": ("", BY_TEXT.replace("acme,node", "linaro,optee-tz") + LEAVE),
     "byname": ("", BY_TEXT.replace('compatible_node(NULL, NULL, "acme,node")', 'node_by_name(NULL, "acme")') + LEAVE),
     "maybe": ("", BY_TEXT + "\tif (!np) {\n\t\tif (quirk)\n\t\t\treturn -ENODEV;\n\t}\n"),
     "unless": ("", BY_TEXT + "\tif (!np && quirk)\n\t\treturn -ENODEV;\n"),
