@@ -48,12 +48,12 @@ def without_zero(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
 def renamed_member(old: Tokens, new: Tokens) -> tuple[bytes, bytes, bytes] | None:
     """The structure, and the old and the new name, where all that differs is by which name its initialiser sets one member.
 
-    Not inside of another initialiser in it, which may be of another structure, nor in parentheses, nor beside a directive or a digraph;
-    and not where a version has the other name as well.
+    Not inside of another initialiser in it, which may be of another structure, nor in parentheses, nor beside a directive; and not where
+    a version has the other name as well.
     """
     places = [at for at, (was, now) in enumerate(zip(old, new, strict=False)) if was != now]
     opening = old.index(b"{") if b"{" in old else 0
-    if len(old) != len(new) or len(places) != 1 or opening < 4 or any(token[:1] == b"#" or token == b"<%" for token in old):
+    if len(old) != len(new) or len(places) != 1 or opening < 4 or any(token[:1] == b"#" for token in old):
         return None
     [at] = places
     before, first, second = old[opening:at], old[at], new[at]
