@@ -343,7 +343,7 @@ def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
         if match:
             places.append(_Place(match.group(1), DefinitionKind.TYPEDEF, offset, offset + match.start(1), end))
         return
-    if b"(" in text.partition(b"=")[0]:
+    if (b"DEFINE" in text or b"_HEAD" in text) and b"(" in text.partition(b"=")[0]:
         # several macros may follow each other without semicolons
         for line in re.finditer(rb"(?m)^\S[^\n]*", text):
             called = _MACRO_STATEMENT.match(line.group())

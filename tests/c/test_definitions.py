@@ -79,6 +79,24 @@ def test_other_definitions(text: str, expected: set[tuple[str, str]]) -> None:
     assert defined_names(text.encode(), "x.c") == {name.encode() for name, _ in expected}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int f(void)\n{\n\tg(); /* } */\n}\nint a;\n",
+        "/* int f(void)\n{\n*/\nint a;\n/* }\n}\n*/\nint b;\n",  # a body that begins in a comment
+        "/*\nint f(void)\n{\n\tg();\n}\n*/\nint a;\n",
+        "int f(void)\n{\n/*\n}\nint no;\n*/\n}\nint a;\n",  # the brace is in a comment
+        'int f(void)\n{\n\tg("/*");\n}\nint a;\n/* */\n',
+        "int f(void)\n{\n\tg(); // x \\\n}\n}\nint a;\n",  # the comment goes on in the next line
+        "int f(void)\n{\n#define IN_IT 1\n}\nint a;\n",
+        "int f(void)\n{\n};\nint a;\n",
+        "int f(void)\n{\n\tif (x) {\n{\n}\nint g(void)\n{\n}\n",
+    ],
+)
+def test_what_is_taken_out_of_a_file_changes_no_name(text: str) -> None:
+    assert defined_names(text.encode(), "x.c") == {one.name.encode() for one in scan(text.encode()).definitions}
+
+
 def test_a_lost_brace_costs_no_more_than_its_table() -> None:
     found = scan(b"static struct s t = {\n\t.a = {\n\t\t1,\n};\nint after(void)\n{\n}\n").definitions
     assert [one.name for one in found] == ["t", "after"]

@@ -1,7 +1,7 @@
 """The names that a C file defines, for the word index: those of `definitions.scan` in half the time.
 
-What the scanner only passes over is taken out first, by patterns: comments, strings, directives, the bodies of ordinary functions, and the
-lines of initialisers. Offsets and lines are lost. A file with `#if 0` is scanned as it is.
+What the scanner only passes over is taken out first: bodies of functions, comments, strings, directives, ordinary functions, and the lines
+of initialisers. Offsets and lines are lost. A file with `#if 0` is scanned as it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def defined_names(data: bytes, path: str) -> set[bytes]:
     """The names of `definitions.definitions`. A macro is found wherever `#define` stands, also after other text of its line."""
     if not path.endswith((".c", ".h")):
         return {place.name.encode() for place in definitions.definitions(data, path).definitions}
-    code = HIDDEN.sub(b" ", data.translate(definitions.NO_MARKS))
+    code = HIDDEN.sub(b" ", _without_bodies(data.translate(definitions.NO_MARKS)))
     names: set[bytes] = set()
     if b"#" in code:
         if _NEVER.search(code):
@@ -43,6 +43,33 @@ def defined_names(data: bytes, path: str) -> set[bytes]:
         code = _ENDIF.sub(ENDIF, _ELSE.sub(ELSE, _IF.sub(IF, code)))
     code = _without_functions(_INITIALISER.sub(b"= {\n};", code), names)
     return names | definitions.names_at_top_level(code)
+
+
+def _without_bodies(data: bytes) -> bytes:
+    """The file without the bodies that begin and end outside comments and strings, and have no directive.
+
+    A body is between braces in the first column, after a closing parenthesis at the end of a line. Only a comment, or a string with a
+    backslash at the end of its line, goes on in the next line.
+    """
+    kept: list[bytes] = []
+    start = position = 0
+    code_at = 0  # an offset that is in no comment
+    while (opening := data.find(b")\n{\n", position)) >= 0:
+        end = position = data.find(b"\n}", opening + 3)
+        if end < 0:
+            break
+        comment = data.rfind(b"/*", code_at, opening)
+        if comment >= 0 and data.find(b"*/", comment + 2, opening) < 0:
+            continue
+        code_at = opening
+        body = data[opening + 3 : end + 1]
+        if b"#" in body or b"\n{" in body or b"\\\n" in body or data[end + 2 : end + 3] == b";":
+            continue
+        if b"/*" in body and body.rfind(b"/*") + 2 > body.rfind(b"*/"):
+            continue
+        kept.append(data[start : opening + 3])
+        start = code_at = end
+    return b"".join((*kept, data[start:]))
 
 
 def _without_functions(code: bytes, names: set[bytes]) -> bytes:
