@@ -21,6 +21,7 @@ from hook.evidence.reach.calls.object_types import ObjectTypes, arrow_of, hides
 from hook.kernel.name_users import NameUsers
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
+_MOST_NAMING = 24  # files that name a structure
 _CONSTANT = lazy_re.compile(rb"\s*(\d+|[A-Z_][A-Z0-9_]*)\s*")
 _AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPEDEF)
 
@@ -62,7 +63,8 @@ class MemberCalls:
                 claim = f"{user_of(call).name}() calls .{use.member} of what it takes out of {table.name}, among it {node.name}()"
                 yield from hop_to_user(calling, call, trigger, claim, _doubt_of_element(home, use, index))
         if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
-            yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()", frozenset((name_of_table,)))
+            told = f"that of {table.name} is {node.name}()"
+            yield from self._of_objects(node, trigger, home, table, use, told, frozenset((name_of_table,)))
 
     def of_assigned(
         self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, given: tuple[TranslationUnit, Use] | None = None
@@ -79,20 +81,30 @@ class MemberCalls:
             )
             told = f"{runs.name}() sets it to {node.name}()" + (f" by {setter.name}()" if given else "")
             objects = _passed_objects(*given) if given else frozenset((self._types.embedded(unit, setter, arrow_of(unit, setter, use)),))
-            yield from self._of_objects(node, trigger, runs, msgspec.structs.replace(use, struct=struct), told, objects)
+            yield from self._of_objects(node, trigger, unit, runs, msgspec.structs.replace(use, struct=struct), told, objects)
 
     def _of_objects(
-        self, node: PathNode, trigger: Trigger, holder: PathNode, use: Use, told: str, objects: frozenset[bytes]
+        self,
+        node: PathNode,
+        trigger: Trigger,
+        home: TranslationUnit | None,
+        holder: PathNode,
+        use: Use,
+        told: str,
+        objects: frozenset[bytes],
     ) -> Iterator[Hop | DeadEnd]:
-        """Calls of the member that a use sets, of objects of its structure. `holder` is what has to be registered, or to run, besides.
+        """Calls of the member that a use in the file `home` sets, of objects of its structure.
 
-        `objects` are the variables or members that the use may set it of: a call by the name of another one may be of another object.
+        `holder` is what has to be registered, or to run, besides. `objects` are the variables or members that the use may set it of: a call
+        by the name of another one may be of another object.
         """
-        for path in self._callers(holder, use):
+        if home is None:
+            return
+        for path in self._callers(home.path, use):
             caller_unit = self._units.get(path)
             if caller_unit is None or not stands_before(caller_unit, use.member, b"("):
                 continue
-            for unit, call in self._through(caller_unit, holder, use):
+            for unit, call in self._through(caller_unit, home, use):
                 claim = f"{user_of(call).name}() calls .{use.member} of a struct {use.struct}; {told}"
                 called = self._types.embedded(unit, user_of(call), call.offset)
                 is_same = not called or called in objects or _is_copied(called, use.member.encode(), unit)
@@ -113,20 +125,23 @@ class MemberCalls:
             claim = f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()"
             yield from hop_to_user(home, call, trigger, claim, _doubt_of_element(home, use, index))
 
-    def _callers(self, table: PathNode, use: Use) -> list[str]:
-        """The files that may call the member that a use sets: all, for a member that one structure has; else those beside the table."""
-        found = self._name_users.holding(use.member)
+    def _callers(self, home: str, use: Use) -> list[str]:
+        """The files that may call the member that a use sets: all, for a member that one structure has; else those beside that file, and
+        those that name the structure, where these are few.
+        """
+        paths = self._name_users.holding(use.member)
         if self._is_only_of(use.struct, use.member):
-            return found
-        return [path for path in found if path.rpartition("/")[0] == table.path.rpartition("/")[0]][:_MOST_FILES]
+            return paths
+        beside = [path for path in paths if path.rpartition("/")[0] == home.rpartition("/")[0]][:_MOST_FILES]
+        naming = set(self._name_users.holding(use.struct))
+        return beside + ([path for path in paths if path in naming and path not in beside] if len(naming) <= _MOST_NAMING else [])
 
-    def _through(self, holder: TranslationUnit, table: PathNode, use: Use) -> Iterator[tuple[TranslationUnit, Use]]:
-        """The calls in a file of the member that a use sets, of an object of its structure."""
+    def _through(self, caller: TranslationUnit, home: TranslationUnit, use: Use) -> Iterator[tuple[TranslationUnit, Use]]:
+        """The calls in a file of the member that a use in the file `home` sets, of an object of its structure."""
         is_only = self._is_only_of(use.struct, use.member)
-        home = self._units.get(table.path)
-        if holder is not home and (home is None or _is_own(use.struct, holder) or _is_own(use.struct, home)):
+        if caller is not home and (_is_own(use.struct, caller) or _is_own(use.struct, home)):
             return
-        for unit, call in _calls(holder, re.compile(rb"(?:->|\.)\s*" + use.member.encode() + rb"\s*\(")):
+        for unit, call in _calls(caller, re.compile(rb"(?:->|\.)\s*" + use.member.encode() + rb"\s*\(")):
             if is_only or self._types.struct_called_through(unit, user_of(call), call.offset) == use.struct:
                 yield unit, call
 

@@ -709,6 +709,39 @@ def test_a_kobject_is_released_where_the_same_member_is_put(plant: Planted, put:
     assert said in found.question, found.question
 
 
+CORE = (
+    "struct template {\n\tint (*fill)(void);\n};\nstatic struct template *all;\nvoid add(int (*fill)(void))\n{\n\tstruct template *t = make();\n\n\tt->fill = fill;\n}\n"
+    "static int look(int fill)\n{\n\tstruct template *found = all;\n\n\treturn found->fill();\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn look(0);\n}\n"
+)
+OTHER = "struct other {\n\tint (*fill)(void);\n};\n"
+
+
+@pytest.mark.parametrize(("core", "answer"), [
+    (CORE, Answer.YES),
+    (CORE.replace("struct template *found", "struct other *found"), Answer.UNKNOWN),
+    (CORE.replace("t->fill = fill", "t->fill = made_of(fill)"), Answer.UNKNOWN),
+])  # fmt: skip
+def test_what_a_file_stores_in_a_structure_of_its_own_is_called_there(plant: Planted, core: str, answer: Answer) -> None:
+    user = "static int help(void) { return 0; }\n" + boot("add(help)")
+    assert plant.reach({"fs/a.c": user, "fs/b.c": OTHER + core}).answer is answer
+
+
+@pytest.mark.parametrize(("struct", "answer"), [("restart", Answer.YES), ("other", Answer.UNKNOWN)])
+def test_a_member_of_a_common_name_is_called_where_its_structure_is_named(plant: Planted, struct: str, answer: Answer) -> None:
+    header = (
+        OTHER
+        + "struct restart {\n\tint (*fill)(void);\n};\nstatic inline int set_fill(struct restart *r, int (*fn)(void))\n{\n\tr->fill = fn;\n\treturn 0;\n}\n"
+    )
+    files = {
+        "fs/a.c": "static int help(void) { return 0; }\n" + boot("set_fill(&one, help)"),
+        "mm/pool2.c": f"static int again(void)\n{{\n\tstruct {struct} *r = current_one();\n\n\treturn r->fill();\n}}\n"
+        "SYSCALL_DEFINE0(others)\n{\n\treturn again();\n}\n",
+        "mm/Makefile": "obj-y += pool2.o\n",
+        "include/linux/restart.h": header,
+    }
+    assert plant.reach(files).answer is answer
+
+
 def test_what_nothing_ties_is_not_run_by_what_another_file_queues(plant: Planted) -> None:
     header = "struct part {\n\tstruct delayed_work work;\n};\nstruct pool {\n\tstruct part *part;\n};\n"
     queues = QUEUES.format("p->part->work").replace("ready(p)", "(void)p")
