@@ -213,7 +213,8 @@ FILES = {
     "pnpclock.c": "static const struct pnp_device_id c_ids[] = {\n\t{ .id = \"PNP0b00\" },\n\t{ }\n};\nstatic struct pnp_driver c = {\n\t.name = \"c\",\n\t.id_table = c_ids,\n};\nmodule_pnp_driver(c);\n",
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
     "firm.c": "static struct scmi_driver f = {\n\t.name = \"f\",\n};\nmodule_scmi_driver(f);\n",
-    "endpoint.c": 'static struct pci_epf_driver e = {\n\t.driver.name = "e",\n};\nstatic int __init e_init(void)\n{\n\treturn pci_epf_register_driver(&e);\n}\nmodule_init(e_init);\n',
+    "epcore.c": "int epcore_bind(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL_GPL(epcore_bind);\n",
+    "endpoint.c": 'static int e_bind(void)\n{\n\treturn epcore_bind();\n}\nstatic struct pci_epf_driver e = {\n\t.driver.name = "e",\n};\nstatic int __init e_init(void)\n{\n\treturn pci_epf_register_driver(&e);\n}\nmodule_init(e_init);\n',
     "layout.c": 'static struct nvmem_layout_driver l = {\n\t.driver = { .name = "l" },\n};\nmodule_nvmem_layout_driver(l);\n',
     "spimem.c": 'static struct spi_mem_driver m = {\n\t.spidrv = {\n\t\t.driver = { .name = "m" },\n\t},\n\t.probe = m_probe,\n};\nmodule_spi_mem_driver(m);\n',
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
@@ -570,6 +571,7 @@ def test_a_layout_of_nvmem_is_a_node_that_no_machine_has(tree: Kernel, ask: Ask)
 def test_user_space_creates_a_function_of_a_pci_endpoint(ask: Ask) -> None:
     found = of(ask, "endpoint.c")
     assert (found.answer, set(found.reasons)) == (Answer.YES, {"PCI_ENDPOINT", "PCI_ENDPOINT_CONFIGFS"})
+    assert of(ask, "epcore.c").answer is Answer.UNKNOWN  # no controller is there
 
 
 def test_why_a_bus_is_absent_is_no_question_on_another_architecture(tree: Kernel, ask: Ask) -> None:

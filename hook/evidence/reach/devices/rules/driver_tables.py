@@ -36,17 +36,19 @@ def own_devices(obj: Object, reader: ObjectReader) -> Incoming:
 def driver_tables(obj: Object, reader: ObjectReader) -> Incoming:
     """The devices of the buses for the drivers of the object."""
     profile = reader.profile(obj)
-    edges, closed = split(
-        [
-            (answer.reach, Run.EMULATED if BUSES[answer.driver.bus].origin is DeviceOrigin.MANUAL_BIND else Run.DEVICE, Spread.EVERYWHERE)
-            for answer in driver_answers(obj, reader)
-        ]
-    )
+    edges, closed = split([(answer.reach, _run(answer.driver.bus), Spread.EVERYWHERE) for answer in driver_answers(obj, reader)])
     running: RunningCode | None = None
     for answer in driver_answers(obj, reader):
         running = answer.running.joined(running) if answer.running is not None else running
     unseen = "" if profile.whole else f"not known: which files {obj.path} is linked from"
     return Incoming((*edges, *_unclaimed(obj, reader)), closed, unseen, running)
+
+
+def _run(bus: str) -> Run:
+    """How a driver runs where it has a device. A function of a PCI endpoint without a controller is only created: it uses no others."""
+    if bus == "pci_epf":
+        return Run.FILE
+    return Run.EMULATED if BUSES[bus].origin is DeviceOrigin.MANUAL_BIND else Run.DEVICE
 
 
 def _unclaimed(obj: Object, reader: ObjectReader) -> tuple[Edge, ...]:
