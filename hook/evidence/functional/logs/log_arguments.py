@@ -152,7 +152,8 @@ def beside_plain(
             others.append((conversion.text, argument))
             continue
         misread = misread or _width(argument, at, scope) != (b"wide" if conversion.size == b"ll" else b"narrow")
-        if not is_plain(argument, at, scope):
+        is_address = argument[:1] == (b"&",) and conversion.type[:1] != b"p"  # a compiler warns of it: it is no number
+        if is_address or not is_plain(argument, at, scope):
             others.append((b"", _uncast(argument, scope)))
     return others
 

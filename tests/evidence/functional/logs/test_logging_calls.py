@@ -153,9 +153,10 @@ def test_members_of_structures_that_are_parameters() -> None:
 def test_arguments_of_logging_calls_that_fault_or_have_an_effect() -> None:
     for argument in (
         "++n", "take(b)", "b->open = 1", "b->next(b)", "b->n", "*b", "b[n]", "table[0]", "100 / n", "n % 3", "*reg", "jiffies", "NEXT_ID",
-        "({ n; })", "(n)(3)", "(u8)take(b)", "err", "b.n", "n, n", "1 << n", "unknown", "&LIMIT_OF_ALL", "&&n", "n == == n", "& &n", "&8", "sizeof(b->n[n++])", "PTR_ERR(b->n)", "n * *reg",
+        "({ n; })", "(n)(3)", "(u8)take(b)", "err", "b.n", "n, n", "1 << n", "unknown", "&LIMIT_OF_ALL", "&n", "&&n", "n == == n", "& &n", "&8", "sizeof(b->n[n++])", "PTR_ERR(b->n)", "n * *reg",
     ):  # fmt: skip
         not_harmless('-pr_err("%d\\n", n);', f'+pr_err("%d\\n", {argument});')
+    harmless("-", '+pr_err("%p\\n", &n);', Class.LOG_CALL)
     for conversion in ("%s", "%pI4", "%pM", "%pd", "%pV", "%pU", "%20s", "%.3s", "%ps", "%p4cc"):
         not_harmless("-", f'+pr_err("{conversion}\\n", b);')
     not_harmless("-", '+pr_err("%*ph\\n", n, b);')
