@@ -90,6 +90,9 @@ def test_other_definitions(text: str, expected: set[tuple[str, str]]) -> None:
         "int f(void)\n{\n\tg(); // x \\\n}\n}\nint a;\n",  # the comment goes on in the next line
         "int f(void)\n{\n#define IN_IT 1\n}\nint a;\n",
         "int f(void)\n{\n};\nint a;\n",
+        "enum kind __attribute__((packed))\n{\n\tONE,\n\tTWO\n} kinds;\n",
+        "enum kind __attribute__((packed))\n{\n\tONE,\n}\nkinds;\nint a;\n",
+        "enum kind __aligned(8)\n{\n\tONE = sizeof(struct { int a; }),\n} kinds;\n",
         "int f(void)\n{\n\tif (x) {\n{\n}\nint g(void)\n{\n}\n",
     ],
 )

@@ -63,7 +63,9 @@ def _without_bodies(data: bytes) -> bytes:
             continue
         code_at = opening
         body = data[opening + 3 : end + 1]
-        if b"#" in body or b"\n{" in body or b"\\\n" in body or data[end + 2 : end + 3] == b";":
+        if b"#" in body or b"\n{" in body or b"\\\n" in body:
+            continue
+        if b";" not in body or data[end + 2 : end + 3] not in (b"\n", b""):  # enumerators, perhaps with a variable behind them
             continue
         if b"/*" in body and body.rfind(b"/*") + 2 > body.rfind(b"*/"):
             continue
