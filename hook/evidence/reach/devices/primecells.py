@@ -16,7 +16,7 @@ _MAKING = (
     "amba_device_alloc", "amba_device_register", "amba_device_add", "amba_apb_device_add", "amba_ahb_device_add", "amba_apb_device_add_res",
     "amba_ahb_device_add_res",
 )  # fmt: skip
-_OF_FIRMWARE = ("drivers/amba/", "drivers/of/", "drivers/acpi/")
+_OF_FIRMWARE = ("drivers/amba/", "drivers/of/", "drivers/acpi/", "include/linux/amba/bus.h")
 
 
 def of_driver(
@@ -40,7 +40,7 @@ def of_driver(
     if unread or not ids or any(number is None or mask is None for number, mask, _ in ids):
         return unknown(f"a table entry could not be read: {unread or table.name}")
     makers = texts.holding([[*_MAKING]])
-    others = [path for path in makers or () if path.endswith(".c") and not path.startswith(_OF_FIRMWARE)]
+    others = [path for path in makers or () if path.endswith((".c", ".h", ".rs")) and not path.startswith(_OF_FIRMWARE)]
     if makers is None or any(in_kernel(path, srcarch, NO_KERNEL_CODE) for path in others):
         return unknown(f"not known: whether kernel code makes a primecell for {driver.name}")
     names = ", ".join(sorted(vm.primecells))

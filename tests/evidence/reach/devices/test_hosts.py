@@ -10,6 +10,7 @@ import pytest
 
 from hook.evidence.reach.devices.id_tables import known_as
 from hook.evidence.reach.devices.rules.exports import is_suite, likelihood
+from hook.kernel.texts import Texts
 from hook.verdict import Answer
 from tests.evidence.reach.devices.test_drivers import CHELSIO, IDS_H, PCI_H, Ask, asked, of, pci_driver
 from tests.small_kernel import Kernel
@@ -600,6 +601,13 @@ def test_a_keymap_stays_open_where_the_device_tree_may_name_it(tree: Kernel, tmp
     other.git("commit", "-qm", "receiver")
     other.triage("index", "--quiet")
     for ask in asked(other.path, arch="arm64"):
+        assert of(ask, "mapnobody.c").answer is Answer.UNKNOWN
+
+
+def test_a_receiver_that_could_not_be_read_may_take_the_keymap(tree: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = Texts.get
+    monkeypatch.setattr(Texts, "get", lambda texts, path: None if path.endswith("/noderx.c") else get(texts, path))
+    for ask in asked(tree.path, arch="arm64"):
         assert of(ask, "mapnobody.c").answer is Answer.UNKNOWN
 
 

@@ -65,10 +65,11 @@ def test_a_driver_has_a_device_where_a_primecell_has_one_of_its_ids(ask: Ask, na
     assert str(of(ask, f"{name}.c").answer) == TABLES[name][1]
 
 
-def test_a_primecell_that_kernel_code_makes_leaves_all_open(tree: Kernel, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("file", ["maker.c", "maker.h"])
+def test_a_primecell_that_kernel_code_makes_leaves_all_open(tree: Kernel, tmp_path: pathlib.Path, file: str) -> None:
     shutil.copytree(tree.path, tmp_path / "linux", symlinks=True)
     kernel = Kernel(tmp_path / "linux", tree.env)
-    kernel.write("drivers/net/maker.c", "void make(void)\n{\n\tamba_apb_device_add(0, 0, 0);\n}\n")
+    kernel.write(f"drivers/net/{file}", "static inline void make(void)\n{\n\tamba_apb_device_add(0, 0, 0);\n}\n")
     kernel.git("add", "-A")
     kernel.git("commit", "-qm", "maker")
     kernel.triage("index", "--quiet")

@@ -56,7 +56,7 @@ def _by_node(reader: ObjectReader) -> list[str] | None:
     """The files that take the name of a keymap from the receiver's node; None where not all are known."""
     holding = reader.texts.holding([[word] for word in words_of(_PROPERTY)])
     files = [path for path in holding or () if path.endswith((".c", ".h")) and in_kernel(path, reader.srcarch, NO_KERNEL_CODE)]
-    users = [path for path in files if _PROPERTY in (reader.texts.get(path) or "")]
+    users = [path for path in files if (text := reader.texts.get(path)) is None or _PROPERTY in text]  # or it could not be read
     is_known = holding is not None and len(users) <= _MOST_NAMING and all(path.endswith(".c") for path in users)
     return users if is_known else None
 
