@@ -604,10 +604,24 @@ def test_a_keymap_stays_open_where_the_device_tree_may_name_it(tree: Kernel, tmp
         assert of(ask, "mapnobody.c").answer is Answer.UNKNOWN
 
 
-def test_a_receiver_that_could_not_be_read_may_take_the_keymap(tree: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("path", "keymap", "arch"), [("/noderx.c", "mapnobody.c", "arm64"), ("/pcireceiver.c", "mapbad.c", "x86_64")])
+def test_a_receiver_that_could_not_be_read_may_take_the_keymap(
+    tree: Kernel, monkeypatch: pytest.MonkeyPatch, path: str, keymap: str, arch: str
+) -> None:
     get = Texts.get
-    monkeypatch.setattr(Texts, "get", lambda texts, path: None if path.endswith("/noderx.c") else get(texts, path))
-    for ask in asked(tree.path, arch="arm64"):
+    monkeypatch.setattr(Texts, "get", lambda texts, asked: None if asked.endswith(path) else get(texts, asked))
+    for ask in asked(tree.path, arch=arch):
+        assert of(ask, keymap).answer is Answer.UNKNOWN
+
+
+def test_a_header_of_a_driver_may_name_the_keymap(tree: Kernel, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(tree.path, tmp_path / "linux", symlinks=True)
+    other = Kernel(tmp_path / "linux", tree.env)
+    other.write("drivers/net/boards.h", "#define BOARD_MAP RC_MAP_NOBODY\n")
+    other.git("add", "-A")
+    other.git("commit", "-qm", "boards")
+    other.triage("index", "--quiet")
+    for ask in asked(other.path):
         assert of(ask, "mapnobody.c").answer is Answer.UNKNOWN
 
 

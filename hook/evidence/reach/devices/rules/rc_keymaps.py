@@ -7,7 +7,7 @@ A keymap only registers its table. rc-core looks it up (rc_map_get) by the name 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from hook import lazy_re
 from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming
@@ -34,7 +34,10 @@ def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
     by_node = _by_node(reader) if reader.vm.describes_by_tree else []
     if not names or by_node is None or not reader.vm.made_by:
         return Incoming(unseen=question)
-    naming = sorted(_naming(reader, names, members), key=lambda use: exports.likelihood(use[0]))
+    named = _naming(reader, names, members)
+    if named is None:
+        return Incoming(unseen=question)
+    naming = sorted(named, key=lambda use: exports.likelihood(use[0]))
     edges = tuple(
         Edge(
             f"not known: whether the VM has a receiver of {user}, which uses the keymap of {path}",
@@ -69,21 +72,25 @@ def _strings(reader: ObjectReader, name: str) -> list[str]:
     return [body.strip('"') for body in defined] if all(body.startswith('"') for body in defined) else []
 
 
-def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) -> Iterator[tuple[str, int, str]]:
-    """The files that name a keymap, by its macro or as a string."""
-    texts = reader.texts
-    srcarch = reader.srcarch
+def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) -> list[tuple[str, int, str]] | None:
+    """The .c files that name a keymap, by its macro or as a string; None where not all are known, or a header of a driver's names it."""
+    texts, naming = reader.texts, list[tuple[str, int, str]]()
     for name in names:
-        strings = _strings(reader, name)
         spellings = [(name, [[name.lower()]])] if not name.startswith('"') else []
-        for string in strings:  # plain numbers are no words of the index
-            words = words_of(string.lower())
-            spellings.append((f'"{string}"', [[word] for word in words]))
+        for string in _strings(reader, name):  # plain numbers are no words of the index
+            spellings.append((f'"{string}"', [[word] for word in words_of(string.lower())]))
         for spelling, groups in spellings:
             form = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
-            for path in texts.holding(groups) or ():
-                if path in members or not path.endswith(".c") or not in_kernel(path, srcarch, NO_KERNEL_CODE):
+            definition = re.compile(rf"#[ \t]*define[ \t]+{re.escape(name)}[ \t][^\n]*")
+            holding = texts.holding(groups)
+            if holding is None:
+                return None
+            for path in holding:
+                if path in members or not path.endswith((".c", ".h")) or not in_kernel(path, reader.srcarch, NO_KERNEL_CODE):
                     continue
-                use = form.search(texts.get(path) or "")
-                if use is not None:
-                    yield path, texts.line(path, use.start()), name
+                text = texts.get(path)
+                if text is None or (path.endswith(".h") and form.search(definition.sub("", text))):
+                    return None
+                if path.endswith(".c") and (use := form.search(text)):
+                    naming.append((path, texts.line(path, use.start()), name))
+    return naming
