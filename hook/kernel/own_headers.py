@@ -90,7 +90,7 @@ def read(source: Source, path: str, sides: Iterable[bytes], others: Sequence[str
     An included name is searched beside the file that includes it and beside the file itself. The include path of make (-I) is
     not known here: the base names in `included` show whether a header elsewhere may be meant.
     """
-    directory, is_partial = posixpath.dirname(path), source.repo.is_partial
+    directory = posixpath.dirname(path)
     texts: dict[str, bytes] = {}
     included: set[str] = set()
     spelled: set[str] = set()
@@ -129,8 +129,6 @@ def read(source: Source, path: str, sides: Iterable[bytes], others: Sequence[str
         requested.update(candidates)
         for path_beside, blob in zip(candidates, source.files(list(candidates)), strict=True):
             if blob is None:
-                if is_partial and source.entry(path_beside) is not None:
-                    return OwnHeaders(texts, frozenset(included), False, defines)  # it exists, but not in this partial clone
                 continue
             size += len(blob.data or b"")
             if blob.data is None or len(texts) >= _MOST or size > _MOST_BYTES:
@@ -158,9 +156,9 @@ def far(source: Source, own: OwnHeaders) -> FarHeaders | None:
         requested.update(paths)
         waiting = []
         for path, blob in zip(paths, source.files(paths), strict=True):
-            if blob is None and not (source.repo.is_partial and source.entry(path) is not None):
+            if blob is None:
                 continue
-            if blob is None or blob.data is None or len(texts) >= _MOST_FAR:
+            if blob.data is None or len(texts) >= _MOST_FAR:
                 return None
             texts[path] = blob.data
             may_include = any(mark in blob.data for mark in (b"include", b"import", b"\\"))  # a register header has none

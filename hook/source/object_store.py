@@ -34,8 +34,8 @@ class Found(msgspec.Struct, frozen=True):
 
     oid: str
     kind: str  # blob, tree, commit or tag
-    size: int  # bytes
-    data: bytes | None  # None if it is larger than the reader's limit
+    size: int  # bytes; 0 where a partial clone lacks it
+    data: bytes | None  # None if it is larger than the reader's limit, or if a partial clone lacks it
 
 
 class Objects:

@@ -101,6 +101,9 @@ class Source(msgspec.Struct):
     searched: dict[str, list[str]] = msgspec.field(default_factory=dict)  # by expression, the makefiles with a match
     # of files that the index has not read: their words, without and with definitions; None if they cannot be read
     unread_words: dict[tuple[str, bool], frozenset[str] | None] = msgspec.field(default_factory=dict)
+    # by directory, the ids of its files, where a partial clone lacks one; None until it is asked whether this is a partial clone
+    listed_files: dict[str, dict[str, str]] | None = None
+    is_partial: bool = False
 
     @property
     def repo(self) -> Repository:
@@ -147,7 +150,7 @@ class Source(msgspec.Struct):
             self.safety.cut = self.safety.cut or f"the word index could not be read: {why}"
 
     def file(self, path: str) -> Found | None:
-        """The blob at `path`; None if there is none, or if a partial clone lacks it."""
+        """The blob at `path`; None if there is none. Without content if that is too large, or if a partial clone lacks it."""
         with self.lock:
             return self._kept(path, self._read(path))
 
@@ -164,12 +167,30 @@ class Source(msgspec.Struct):
         if blob is not None and blob.kind != "blob":
             blob = None
         self.read_blobs[path] = blob.oid if blob else ""
-        return blob
+        return blob or self._lacking(path)
+
+    def _lacking(self, path: str) -> Found | None:
+        """The file at a path that could not be read, without its content; None if there is none.
+
+        A partial clone knows the names of the files that it lacks.
+        """
+        if path in self.changes:
+            return Found(self.changes[path], "blob", 0, None) if self.changes[path] else None
+        if self.listed_files is None:
+            self.listed_files, self.is_partial = {}, self.repo.is_partial
+        if not self.is_partial:
+            return None
+        directory, _, name = path.rpartition("/")
+        if directory not in self.listed_files:
+            files = (TreeEntryKind.FILE, TreeEntryKind.LINK)
+            self.listed_files[directory] = {entry.name: entry.oid for entry in self.names(directory) or () if entry.kind in files}
+        oid = self.listed_files[directory].get(name)
+        return Found(oid, "blob", 0, None) if oid else None
 
     def oid(self, path: str) -> str:
         """The id of the blob or tree at `path`; empty if there is none. The top of the tree is the empty path."""
         with self.lock:
-            entry = self._read(path)
+            entry = self._read(path) or self._lacking(path)
             return entry.oid if entry else ""
 
     def _read(self, path: str) -> Found | None:

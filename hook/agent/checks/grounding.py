@@ -204,7 +204,7 @@ class Grounding(msgspec.Struct):
             near = [other for other in self.changed if other.rpartition("/")[2] == path.rpartition("/")[2]]
             return f"{cited} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{lines[0]}?" if near else "")
         file = self.source.file(path)
-        if file is None:
+        if file is None or (file.data is None and not file.size):
             return f"{cited} cannot be checked: the content of {path} is not in this repository (a partial clone); cite another file"
         if file.data is None:
             return f"{cited} cannot be checked: {path} has {file.size} bytes, too many to read; cite another file"

@@ -122,7 +122,7 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
     if entry is None or entry.kind is not TreeEntryKind.FILE:
         raise BadCall(f"{path or 'the top of the tree'} is a directory: codesearch-dir-index lists it")
     read = desk.source.file(path)
-    if read is None:
+    if read is None or (read.data is None and not read.size):
         raise BadCall(f"the content of {path} is not in this repository (a partial clone)")
     if read.data is None:
         raise BadCall(f"{path} has {read.size} bytes, too many to read; grepper finds lines in it")

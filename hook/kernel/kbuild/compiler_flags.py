@@ -212,10 +212,10 @@ def _of_all(source: Source) -> CompilerFlags | None:
     paths = ["Makefile", *scripts, *(f"arch/{entry.name}/Makefile" for entry in source.names("arch") or ())]
     names: set[bytes] = set()
     headers: list[str] = []
-    for path, blob in zip(paths, source.files(paths), strict=True):
-        if blob is None and not (source.repo.is_partial and source.entry(path)):
+    for blob in source.files(paths):
+        if blob is None:
             continue
-        if blob is None or blob.data is None:
+        if blob.data is None:
             return None
         text = blob.data
         names.update(name for name in _NAMED.findall(text) if not _OF_KBUILD.match(name))

@@ -51,7 +51,7 @@ class Makefile(MakeVariables):
 
     def __init__(self, source: Source, directory: str, predefined: Mapping[str, str]) -> None:
         super().__init__(directory, predefined)
-        self.unread: list[str] = []  # PATH:LINE of what was included and could not be read
+        self.unread: list[str] = []  # what could not be read: files, and the PATH:LINE of includes
         self.of_others: list[Assigned] = []  # words of lists of objects, each under its architecture, which is not the target's
         self._source = source
         self._included = 0
@@ -69,8 +69,11 @@ class Makefile(MakeVariables):
             raise UnreadableMakefile(f"{path}: too many files that include each other")
         self._included += 1
         file = self._source.file(path)
-        if file is None or file.data is None:
+        if file is None:
             return False
+        if file.data is None:
+            self.unread.append(f"{path}: it is too large, or a partial clone lacks it")
+            return True
         branches: list[_Branch] = []
         inside_define, recipe = 0, False
         for number, line in statements(file.data.decode("utf-8", "replace")):

@@ -115,7 +115,7 @@ class _Reader(AttributeReader):
         if blob is None:
             return False
         if blob.data is None:
-            self._warn(line or 0, f"{path} is not read: it is too large (limits.blob_bytes)")
+            self._warn(line or 0, f"{path} is not read: it is too large (limits.blob_bytes), or a partial clone lacks it")
             return True
         outer = self._path
         self._path = path

@@ -436,6 +436,21 @@ def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) ->
     assert found.answer is Answer.UNKNOWN and "its probe requires an interrupt" in found.question
 
 
+def test_what_a_partial_clone_lacks_may_make_a_device(tree: Kernel, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(tree.path, tmp_path / "partial", symlinks=True)
+    kernel = Kernel(tmp_path / "partial", tree.env)
+    kernel.git("mv", "drivers/net/mfdgood.c", "drivers/net/moved.c")  # into an object of its own
+    kernel.write("drivers/net/moved.c", kernel.read("drivers/net/moved.c") + "/* large */\n")
+    kernel.git("commit", "-qam", "moved")
+    oid = kernel.git("rev-parse", "HEAD:drivers/net/moved.c").strip()
+    for ask in asked(kernel.path):
+        assert "moved.c" in str(of(ask, "goodcell.c").question or of(ask, "goodcell.c").facts)
+    (kernel.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    (kernel.path / ".git/objects/pack/pack-1.promisor").touch()
+    for ask in asked(kernel.path):
+        assert of(ask, "goodcell.c").answer is Answer.UNKNOWN
+
+
 def test_on_spi_the_adapter_has_to_know_the_mode(tree: Kernel, ask: Ask, tmp_path: pathlib.Path) -> None:
     assert of(ask, "plainspi.c").devices == ("dummy_hcd with raw-gadget, as a CH341 SPI adapter",)
     assert of(ask, "spimem.c").devices == of(ask, "plainspi.c").devices
