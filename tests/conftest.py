@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,18 @@ Grow = Callable[[Mapping[str, str]], Source]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--remake-golden", action="store_true", help="write the golden files anew instead of comparing with them")
+
+
+_MEMORY = pathlib.Path("/dev/shm")
+_LEAST_MEMORY_BYTES = 2 << 30
+
+
+def pytest_configure() -> None:
+    """The trees of the tests are made in memory where programs may run there: a disk is busy for minutes with a million small files."""
+    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK | os.X_OK):
+        found = os.statvfs(_MEMORY)
+        if found.f_bavail * found.f_frsize >= _LEAST_MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 # the longest come first: at the end all processors but one would wait for the last of them
