@@ -83,7 +83,7 @@ def test_a_mark_is_carried_along_by_the_next_commit_where_an_amend_was_killed(st
     stage_comment(starting)
     starting.git("commit", "-qm", "x")
     starting.triage("mark", "HEAD", "right")
-    starting.env["PATCH_TRIAGE_RECORD_LOCK_SECONDS"] = "60"
+    starting.env["PATCH_TRIAGE_RECORD_LOCK_SECONDS"] = "5"  # the second amend waits so long, and what is left behind ten times that
     lock = filelock.take(starting.path / ".git/patch-triage/lock")
     for words in ("a", "b"):
         subprocess.run(
