@@ -115,6 +115,9 @@ def _serve(listener: socket.socket, also: Sequence[str]) -> socket.socket:
         with contextlib.suppress(ModuleNotFoundError):  # another release of openai has other modules
             if name != "hook.__main__":
                 importlib.import_module(name)
+    from hook.evidence.functional import path_table
+
+    path_table.classify("mm/pool.c", "x86_64")  # makes its patterns
     for loaded in gc.get_objects():
         if type(loaded) is lazy_re._Pattern:
             assert loaded.groups >= 0  # its first use compiles it: here once, and not in each fork

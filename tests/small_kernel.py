@@ -52,6 +52,7 @@ class Kernel:
         home.mkdir(parents=True, exist_ok=True)
         (home / ".gitconfig").write_text(
             "[user]\n\tname = Jo Hacker\n\temail = jo@example.org\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+            "[maintenance]\n\tauto = false\n"  # two processes a commit that find nothing to do
             '[protocol "file"]\n\tallow = always\n'
         )
         shutil.copytree(TREE, path)
