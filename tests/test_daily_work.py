@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
+from hook import triage
+from hook.config import resolve
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.verdict import to_document
 from tests.small_kernel import Kernel
 from tests.test_failures import a_git_that_hangs
 
@@ -19,16 +24,17 @@ def healthy(kernel: Kernel, revisions: str = "HEAD") -> dict[str, str]:
     """Check the repository and every record in it; gives each commit's state: final, stale or none."""
     out, error = kernel.git_both("fsck", "--strict", "--no-dangling")
     assert (out + error).strip() == ""
-    states = {}
-    for commit in kernel.git("rev-list", revisions).split():
-        shown = json.loads(kernel.triage("show", commit, "--format", "json") or '{"State": "none"}')
-        states[commit] = shown["State"]
-        if shown["State"] == "final":
-            judged = json.loads(kernel.triage("check", commit, "--format", "json", "--no-cache"))
-            assert shown["Commit"] == commit
+    commits = kernel.git("rev-list", revisions).split()
+    shown = {found["Commit"]: found for found in map(json.loads, kernel.triage("show", *commits, "--format", "json").splitlines())}
+    final = [commit for commit in commits if commit in shown and shown[commit]["State"] == "final"]
+    repo = find(kernel.path)
+    with Objects(repo, 16 << 20) as objects:
+        for judged in triage.judge_commits(repo, objects, resolve([]), final, use_cache=False):
+            assert isinstance(judged, triage.Judged), judged
+            verdict = to_document(judged.verdict)
             for name in ("ChangeId", "WorthFuzzing", "Functional", "Base"):
-                assert shown[name] == judged[name], (commit, name)
-    return states
+                assert shown[verdict["Commit"]][name] == verdict[name], (verdict["Commit"], name)
+    return {commit: shown[commit]["State"] if commit in shown else "none" for commit in commits}
 
 
 def edit(kernel: Kernel, number: int) -> str:
