@@ -8,9 +8,9 @@ import pathlib
 from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
-ATTRIBUTES = (
-    "-diff", "binary", "diff=own", "text eol=crlf", "ident", "filter=own", "merge=own", "merge=binary", "-merge", "export-ignore",
-    "linguist-generated=true", "conflict-marker-size=1", "whitespace=cr-at-eol",
+ATTRIBUTES = (  # in one line what goes beside each other
+    "-diff -merge text eol=crlf conflict-marker-size=1", "binary", "diff=own merge=own export-ignore", "filter=own merge=binary linguist-generated=true",
+    "ident whitespace=cr-at-eol",
 )  # fmt: skip
 
 

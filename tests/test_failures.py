@@ -19,7 +19,7 @@ from hook.source.object_store import Objects
 from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
-COMMITS = int(os.environ.get("COMMITS", "24"))  # made while our processes are killed
+COMMITS = int(os.environ.get("COMMITS", "16"))  # made while our processes are killed
 
 
 def ours(error: str) -> list[str]:
@@ -113,7 +113,7 @@ def test_a_read_only_git_directory_can_be_checked(hooked: Kernel) -> None:
 
 
 def test_eight_processes_lose_no_note(hooked: Kernel) -> None:
-    commits = [hooked.commit(POOL, f"int a{number};\n", "x", "--no-verify") for number in range(24)]
+    commits = [hooked.commit(POOL, f"int a{number};\n", "x", "--no-verify") for number in range(16)]
     hooked.git("update-ref", "-d", "refs/notes/patch-triage")
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(

@@ -416,7 +416,7 @@ def server() -> Iterator[HTTPServer]:
         yield one
 
 
-@settings(max_examples=int(os.environ.get("SEQUENCES", "40")), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("SEQUENCES", "20")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     turns=st.lists(_turns(), max_size=8),
     then=_turns(),
