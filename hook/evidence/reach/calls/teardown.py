@@ -2,8 +2,8 @@
 
 A NO is a proof from every use of the function in the kernel, of its callers, and so on: each ends at the exit of a module that is built in,
 which nothing runs, or at the unbind of a device on a bus where no program plugs or unplugs devices but root through sysfs (unbind, remove,
-rescan), which farms leave out (`fuzz.teardown`). Every use must be seen. A limit, a macro, an address that goes anywhere else leave it
-open. docs/call-paths.md has the rules.
+rescan), which farms leave out (`fuzz.teardown`); what else may unbind a device is in hook.evidence.reach.unplugged. Every use must be seen.
+A limit, a macro, an address that goes anywhere else leave it open. docs/call-paths.md has the rules.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hook import lazy_re
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import MOST_USES, Use, UseKind, uses_of
+from hook.evidence.reach import unplugged
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls import pasted_names
 from hook.evidence.reach.calls.call_paths import SearchBounds
@@ -30,7 +31,6 @@ from hook.kernel.name_users import NameUsers
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.kernel.units import Units
 from hook.source.tree import Source
-from hook.source.words import words_of
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
 _MOST_FUNCTIONS = 60  # callers of callers that are followed
@@ -42,9 +42,6 @@ _WITHOUT_DEVICE = frozenset((RunsAt.BOOT, RunsAt.MODULE_LOAD, RunsAt.MODULE_UNLO
 NOTHING_RUNS = frozenset((RunsAt.MODULE_EXIT,))
 _BEFORE_PROGRAMS = NOTHING_RUNS | {RunsAt.BOOT}
 LEFT_OUT = NOTHING_RUNS | {RunsAt.FIXED_UNBIND}  # by farms, where fuzz.teardown says no more
-_MAKES_DEVICES = lazy_re.compile(
-    rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b"
-)
 _CALLED = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 _FUNCTION, _ANY_KIND, _WITH_ADDRESS = (DefinitionKind.FUNCTION,), tuple(DefinitionKind), (DefinitionKind.FUNCTION, DefinitionKind.VARIABLE)
 _DEEPEST_MACRO, _MOST_HEADERS = 4, 4  # macros inside each other, and headers that define one
@@ -151,11 +148,6 @@ def _plugged(name: str, end: _LastUse, units: Units, kernel: Kernel) -> Reach | 
     }
     fact = _fact(unit, f"{end.table.name} is registered", *registered)
     return Reach(Answer.YES, (fact, end.fact), devices=(device,), reasons=reasons, assumptions=tuple(solution.probes))
-
-
-def _may_be_virtual_function(unit: TranslationUnit, table: Definition) -> bool:
-    """Whether a PCI driver may drive virtual functions: by its path (igbvf, iavf), or since it has some made."""
-    return re.search(r"vf(?:_\w*)?[/.]", unit.path) is not None or b"sriov_configure" in unit.data[table.span[0] : table.span[1]]
 
 
 def _registration(unit: TranslationUnit, table: str) -> tuple[int, str] | None:
@@ -302,14 +294,11 @@ class _UseWalk:
             return _open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
         runs_at = members.get(use.member, RunsAt.POWER)
         table = table_node(unit, use.user, use.struct)
-        if runs_at is RunsAt.FIXED_UNBIND and use.struct == "platform_driver" and (why := self._may_be_unplugged(unit, use.user)):
+        if runs_at is RunsAt.FIXED_UNBIND and (why := unplugged.why(self._name_users, unit, use.struct, use.user)):
             return _open(unit.path, use.line, use.text, why)
         if runs_at is RunsAt.FIXED_UNBIND and self._may_be_module(unit):
             claim = f"{name} is .{use.member} of the {use.struct} {table.name}, and {unit.path} may be a module that is unloaded"
             return _open(unit.path, use.line, use.text, claim)  # with a device alone
-        if runs_at is RunsAt.FIXED_UNBIND and use.struct == "pci_driver" and _may_be_virtual_function(unit, use.user):
-            why = f"{table.name} may drive virtual functions, which a sysfs file creates and removes"
-            return _open(unit.path, use.line, use.text, why)
         claim = f"{name} is .{use.member} of the {use.struct} {table.name}: it runs at {runs_at}"
         return _LastUse(runs_at, _fact(unit, claim, use.line, use.text), table)
 
@@ -348,26 +337,6 @@ class _UseWalk:
             for (user, name), (header, data) in itertools.product(self._followed, headers.items()):
                 if user == path and pasted_names.place_of_paste(data, name) >= 0:
                     return f"{header} may paste the name {name}"
-        return ""
-
-    def _may_be_unplugged(self, unit: TranslationUnit, table: Definition) -> str:
-        """Why a program may plug and unplug the devices of a platform driver (drivers/mfd/dln2.c creates some on USB)."""
-        text = unit.data[table.span[0] : table.span[1]]
-        name = re.search(rb'\.\s*name\s*=\s*"([^"\n]+)"', text)
-        if name is None or b"id_table" in text or _MAKES_DEVICES.search(unit.data):
-            return f"a program may plug and unplug the devices of {table.name}"
-        words = [[word] for word in words_of(name[1].decode("utf-8", "replace").lower())]  # no plain numbers
-        paths = self._name_users.source.files_holding(words) if words else None
-        if paths is None:
-            return f"not known: which code creates the devices of {table.name} (no word index)"
-        for path in paths:
-            if path == unit.path or not self._name_users.is_of_the_kernel(path):
-                continue
-            other = self.units.get(path)
-            if other is None:
-                return f"not every file that may create devices of {table.name} could be read"
-            if b'"' + name[1] + b'"' in other.data and (_MAKES_DEVICES.search(other.data) or path.endswith(".h")):
-                return f"{path} creates devices of {table.name}, or has a macro for their name"
         return ""
 
 

@@ -94,6 +94,16 @@ def test_what_names_a_function_in_no_other_way_hides_no_use(driver: Gate, text: 
     assert driver.asked(text, more={"drivers/net/foo.h": "#define MAKE(x) bar_##x()\n"}).answer is Answer.NO
 
 
+def test_a_driver_that_unbinds_its_device_itself_does_so_while_programs_run(driver: Gate) -> None:
+    unbinding = "void dead(struct pci_dev *p)\n{\n\tdevice_release_driver(&p->dev);\n}\n"
+    assert driver.asked(PCI, more={"drivers/base/dd.c": unbinding, "drivers/fish/core.c": unbinding}).answer is Answer.NO
+    assert driver.asked(PCI, more={"drivers/net/core.c": f"/* {unbinding} */\n"}).answer is Answer.NO
+    for path in ("drivers/net/core.c", "drivers/net/lib/dead.h", "drivers/late.c"):
+        assert driver.asked(PCI, more={path: unbinding}).answer is Answer.UNKNOWN, path
+        driver.kernel.git("rm", "-qf", path)
+    assert driver.asked(PCI + unbinding).answer is Answer.UNKNOWN
+
+
 @pytest.mark.parametrize("text", [PCI, PLATFORM])
 def test_what_unbinds_a_device_runs_as_a_module_is_unloaded(driver: Gate, text: str) -> None:
     assert driver.asked(text, base="CONFIG_FOO=m\n").answer is Answer.UNKNOWN
@@ -223,6 +233,19 @@ def test_what_a_start_runs_is_told_apart_from_what_a_device_does(driver: Gate) -
     assert "foo_init is __init" in at_boot("prepare") and "foo_init is __init" in at_boot("foo_init")
     assert at_boot("helper") == "" and at_boot("foo_remove") == ""
     assert "could be found" in at_boot("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        ("static void __exit /* of the module */ foo_exit(void)", Answer.NO),
+        ("static void /* once __exit */ foo_exit(void)", Answer.UNKNOWN),
+        ("#ifdef MODULE\nstatic void __exit foo_exit(void)\n#else\nstatic void foo_exit(void)\n#endif", Answer.UNKNOWN),
+    ],
+)
+def test_what_is_an_exit_under_some_options_runs_under_the_others(driver: Gate, head: str, answer: Answer) -> None:
+    text = EXIT.replace("static void __exit foo_exit(void)", head).replace("module_exit", "register_reboot_notifier")
+    assert driver.asked(text).answer is answer
 
 
 INIT = "static int it(void)\n{\n}\n"
