@@ -25,6 +25,7 @@ _LONGEST_LINE = 200  # characters that are quoted
 _STATEMENT = lazy_re.compile(rb"\n(?=[A-Za-z_])(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
 _ENTRY = lazy_re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
 _STATIC = lazy_re.compile(rb"\bstatic\b")
+_DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*#")
 _MADE = lazy_re.compile(
     rb"\n(?=[A-Za-z_])(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
 )
@@ -172,12 +173,19 @@ class TranslationUnit(SourceFile):
         return next((definition for definition in self.by_name.get(name, ()) if definition.kind in kinds), None)
 
     def head(self, definition: Definition) -> bytes:
-        """The text before the body of a function, or before the name of a variable."""
-        end = definition.body[0] if definition.kind is DefinitionKind.FUNCTION else definition.offset
-        return self.data[definition.span[0] : end]
+        """The text before the body of a function, or before the name of a variable, without comments and directives."""
+        return self.scan.code[slice(*self._head(definition))]
+
+    def has_one_head(self, definition: Definition) -> bool:
+        """Whether no preprocessor conditional is in the text before the body of a function, so that all of it counts."""
+        return _DIRECTIVE.search(self.data, *self._head(definition)) is None
 
     def is_static(self, definition: Definition) -> bool:
-        return _STATIC.search(self.head(definition)) is not None
+        """Whether a definition is static, under all options."""
+        return _STATIC.search(self.head(definition)) is not None and self.has_one_head(definition)
+
+    def _head(self, definition: Definition) -> tuple[int, int]:
+        return definition.span[0], definition.body[0] if definition.kind is DefinitionKind.FUNCTION else definition.offset
 
     def function_at(self, offset: int) -> Definition | None:
         """The function around an offset."""

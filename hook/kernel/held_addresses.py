@@ -181,12 +181,8 @@ def shared_functions(texts: Texts, path: str) -> set[str]:
     """The functions of a file that other files can name."""
 
     def read() -> set[str]:
-        text, own = texts.get(path) or "", functions(texts, path)
-        return {
-            definition.name
-            for definition in texts.scan(path)
-            if definition.name in own and "static" not in text[definition.span[0] : definition.offset].split()
-        }
+        own = functions(texts, path)
+        return {definition.name for definition in texts.scan(path) if definition.name in own and not texts.is_static(path, definition)}
 
     return texts.once(("shared functions", path), read)
 

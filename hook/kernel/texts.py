@@ -116,6 +116,11 @@ class Texts:
         """The definitions of a file."""
         return self.once(("scan", path), lambda: definitions.scan((self.get(path) or "").encode("latin-1")).definitions)
 
+    def is_static(self, path: str, definition: definitions.Definition) -> bool:
+        """Whether a definition of a file is static, under all options."""
+        head = (self.get(path) or "")[definition.span[0] : definition.offset]
+        return "static" in head.split() and "#" not in head
+
     def variables(self, path: str) -> list[definitions.Definition]:
         """The variables that a file defines or declares outside of functions."""
         return [definition for definition in self.scan(path) if definition.kind is definitions.DefinitionKind.VARIABLE]

@@ -46,6 +46,20 @@ def test_a_macro_before_a_function_needs_no_semicolon(before: str, macros: list[
     assert [function.name for function in unit.functions] == ["late"]
 
 
+@pytest.mark.parametrize(
+    ("head", "is_static"),
+    [
+        ("static int f(void)", True),
+        ("int /* no longer static */ f(void)", False),
+        ("#ifdef MODULE\nstatic\n#endif\nint f(void)", False),
+        ("#ifdef MODULE\nstatic int f(void)\n#else\nint f(void)\n#endif", False),
+    ],
+)
+def test_a_function_is_static_under_all_options_or_it_is_not(head: str, is_static: bool) -> None:
+    unit = TranslationUnit("a.c", f"{head}\n{{\n\treturn 0;\n}}\n".encode())
+    assert unit.is_static(unit.functions[0]) is is_static
+
+
 @pytest.mark.parametrize("head", ["SYSCALL_DEFINE1(frob, int, x)", "DEFINE_IDTENTRY(exc_debug)", "late(int x)"])
 def test_the_head_of_a_function_is_no_macro_before_it(head: str) -> None:
     assert TranslationUnit("a.c", f"{head}\n{{\n\treturn 0;\n}}\n".encode()).statements == []

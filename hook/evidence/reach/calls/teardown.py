@@ -186,7 +186,7 @@ class _UseWalk:
                     waiting.append(use)
 
     def _uses(self, unit: TranslationUnit, definition: Definition) -> Iterator[_LastUse | tuple[TranslationUnit, Definition]]:
-        head, name = unit.head(definition), definition.name
+        head, name = unit.head(definition) if unit.has_one_head(definition) else b"", definition.name
         line, text = unit.line(definition.offset)
         if definition.kind is DefinitionKind.MACRO:
             yield from self._of_macro(unit, definition)

@@ -47,7 +47,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o column.o labelled.o ruled.o kept.o varied.o listed.o pastes.o wraps.o traces.o usespastes.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o column.o labelled.o ruled.o kept.o varied.o listed.o pastes.o wraps.o traces.o usespastes.o halfstatic.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -234,6 +234,8 @@ module_platform_driver(gpiox_driver);
     "kernel/calls_labelled.c": "int labelled_read(void);\nSYSCALL_DEFINE0(labelled)\n{\nout:\tlabelled_read();\n}\n",
     "drivers/net/labelled.c": pci_driver("labelled", CHELSIO, "int labelled_read(void)\n{\n\treturn 0;\n}"),
     "drivers/net/column.c": pci_driver("column", CHELSIO, "int column_read(void)\n{\n\treturn 0;\n}"),
+    "drivers/net/halfstatic.c": pci_driver("halfstatic", CHELSIO, "#ifdef MODULE\nstatic\n#endif\nint half_read(void)\n{\n\treturn 0;\n}"),
+    "kernel/calls_half.c": "int half_read(void);\nSYSCALL_DEFINE0(half)\n{\n\treturn half_read();\n}\n",
     "drivers/net/unused.c": pci_driver("unused", CHELSIO, "int unused_read(void)\n{\n\treturn 0;\n}"),
     "kernel/own_unused.c": "static int unused_read(void)\n{\n\treturn 1;\n}\nSYSCALL_DEFINE0(unused)\n{\n\treturn unused_read();\n}\n",
     "drivers/net/halves.c": pci_driver("halves", CHELSIO),
@@ -311,7 +313,11 @@ def test_a_table_of_macros_of_its_own_names_the_device_for_every_file_of_the_dri
 def test_a_function_without_an_export_is_called_where_both_are_built_in(ask: Ask) -> None:
     found = of(ask, "builtin.c")
     assert found.answer is Answer.UNKNOWN and "kernel/calls_builtin.c runs" in found.question
-    for name in ("column.c", "labelled.c"):  # a call in the first column, or behind a label there, is no declaration
+    for name in (
+        "column.c",
+        "labelled.c",
+        "halfstatic.c",
+    ):  # a call in the first column, or behind a label there, is no declaration; static in a module alone
         assert of(ask, name).answer is Answer.UNKNOWN, name
     assert of(ask, "unused.c").answer is Answer.NO  # another file has its own function of that name
 

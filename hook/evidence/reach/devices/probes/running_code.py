@@ -107,8 +107,7 @@ def _named(texts: Texts, members: Sequence[str]) -> tuple[dict[str, list[tuple[s
         text = texts.get(path) or ""
         for one in texts.scan(path):
             spans.setdefault(one.name, []).append((path, *one.span))
-            is_static = "static" in text[one.span[0] : one.offset].split()
-            if one.kind is DefinitionKind.FUNCTION and one.body[1] and not is_static and path in members:
+            if one.kind is DefinitionKind.FUNCTION and one.body[1] and path in members and not texts.is_static(path, one):
                 shared.add(one.name)
         pasting += [list(dict.fromkeys(NAMES.findall(macro[2]))) for macro in _MACRO.finditer(text) if _END.match(text, macro.end())]
     if shared:

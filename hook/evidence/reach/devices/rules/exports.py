@@ -206,6 +206,7 @@ def _names(texts: Texts, path: str) -> dict[str, bool]:
     text = texts.get(path) or ""
     names: dict[str, bool] = {}
     for definition in texts.scan(path):
-        if definition.kind in kinds and not {"static", "extern"}.intersection(text[definition.span[0] : definition.offset].split()):
+        is_declared = "extern" in text[definition.span[0] : definition.offset].split()
+        if definition.kind in kinds and not is_declared and not texts.is_static(path, definition):
             names[definition.name] = definition.kind is definitions.DefinitionKind.FUNCTION
     return names
