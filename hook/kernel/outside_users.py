@@ -32,6 +32,7 @@ _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
 _SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+|^[^\n]*\$\([^\n]*+")
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|define|__FILE__)\b[^\n]*?(?<![\w.-])"
 _EMBEDS = ("incbin", "embed", "include_str", "include_bytes")
+_PROGRAM = "stdio"  # a word of the C programs that the build runs, and of no kernel code
 _GOALS = lazy_re.compile(rb"(?m)^[ \t]*(?:obj|core|libs?|drivers|net|virt|head|init|subdir)-[^\n=]*=([^\n]*)")
 # a rule that compiles, and does nothing else
 _COMPILING = lazy_re.compile(
@@ -145,8 +146,8 @@ def _taken(source: Source, place: str) -> Iterator[tuple[str, str]]:
 
 
 def readers_of_text(source: Source, path: str) -> list[str] | None:
-    """The files that may read a file of code as text, with its comments: makefiles that name it (sed, awk, perl), and files that embed it
-    (.incbin of an assembler, #embed, a macro of Rust).
+    """The files that may read a file of code as text, with its comments: makefiles that name it (sed, awk, perl), files that embed it
+    (.incbin of an assembler, #embed, a macro of Rust), and programs of the build that have its name in a string.
 
     In a large tree without an index, or far from it, the makefiles, all of assembly and Rust, and C of its own directory are searched. None
     if a file cannot be read, or if too many hold its name.
@@ -156,7 +157,7 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
     last = directory.rpartition("/")[2]
     holders = embedding = _holding(source, "" if is_common else last, name)
     if source.index is not None and holders is not None:
-        embedding = source.files_holding([*([word.lower()] for word in words_of(name)), _EMBEDS])
+        embedding = source.files_holding([*([word.lower()] for word in words_of(name)), (*_EMBEDS, _PROGRAM)])
     if holders is None or embedding is None:
         holders = embedding = searched_for(source, path)
     if holders is None or embedding is None:
@@ -171,6 +172,7 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
         return None
     spelled = re.escape(name.encode())
     embeds = re.compile(rb"\b(?:" + "|".join(_EMBEDS).encode() + rb")\b[^\n]*(?<![\w.-])" + spelled + rb"(?![\w-])")
+    opened = re.compile(rb'(?m)^(?![ \t]*#)[^\n]*"(?:[^"\n]*/)?' + spelled + rb'"')
     readers = []
     for user, blob in zip(users, source.files(users), strict=True):
         text = blob.data if blob is not None else None
@@ -178,7 +180,8 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
         if _MAKEFILE.match(user.rpartition("/")[2]):
             is_beside = is_common or user.rpartition("/")[0] == directory
             form = _naming(spelled, "" if is_beside else last)
-        if text is None or (name.encode() in text and form.search(_COMPILING.sub(b"", _rules(user, text)))):
+        forms = [form, *([opened] if text is not None and user.endswith((".c", ".h")) and _PROGRAM.encode() in text else [])]
+        if text is None or (name.encode() in text and any(one.search(_COMPILING.sub(b"", _rules(user, text))) for one in forms)):
             readers.append(user)
     return readers
 

@@ -63,10 +63,10 @@ _DEVELOPER_SCRIPTS = (
 )
 
 # mkcapflags.sh takes the names of /proc/cpuinfo from comments, build_OID_registry the numbers of the identifiers; orc_hash.sh,
-# and sed in security/apparmor/Makefile, read lines as they stand.
+# sed in security/apparmor/Makefile, and makemapdata of speakup (the keys) read lines as they stand.
 _READ_AS_TEXT = (
     r"arch/x86/include/asm/(cpufeatures|vmxfeatures)\.h|arch/[^/]+/include/asm/orc_types\.h|include/linux/(oid_registry|net|socket)\.h"
-    r"|include/uapi/linux/capability\.h|include/uapi/asm-generic/resource\.h|arch/[^/]+/include/uapi/asm/resource\.h"
+    r"|include/linux/input\.h|include/uapi/linux/input-event-codes\.h|include/uapi/linux/capability\.h|include/uapi/asm-generic/resource\.h|arch/[^/]+/include/uapi/asm/resource\.h"
 )
 
 _READ_BY_LINE = lazy_re.compile(_READ_AS_TEXT)

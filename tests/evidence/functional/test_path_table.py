@@ -162,6 +162,8 @@ def test_a_makefile_of_another_architecture_keeps_its_two_answers_apart():
         ("Kconfig.c", "c"),
         ("arch/x86/include/asm/cpufeatures.h", None),
         ("include/linux/oid_registry.h", None),
+        ("include/uapi/linux/input-event-codes.h", None),
+        ("include/linux/input-polldev.h", "c"),
         ("include/uapi/linux/capability.h", None),
     ],
 )
