@@ -23,7 +23,8 @@ from hook.source.indexing import FORMAT, build_progress, commit_history, vocabul
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
-_HASH_BYTES = 12 << 20  # that FTS5 keeps in memory before it writes
+_HASH_BYTES = 1 << 20  # that FTS5 keeps in memory before it writes a segment: they fit into the cache of a processor
+_MOST_SEGMENTS = 64  # of one level, before they are merged
 _MOST_APPENDED = 4000  # new blobs whose words are appended to the vocabulary; for more, it is made again
 _MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
 _MOST_ANCHORS = 4
@@ -289,6 +290,7 @@ class _Writer:
         self._last = self._newest()
         self._new_words = None if total > _MOST_APPENDED else set()  # None: they come from the database later
         database.execute("insert into word(word, rank) values('hashsize', ?)", (_HASH_BYTES,))
+        database.execute("insert into word(word, rank) values('crisismerge', ?)", (_MOST_SEGMENTS,))
         database.execute("insert into word(word, rank) values('automerge', ?)", (0 if total > _MOST_APPENDED else 4,))
         database.execute("begin")
         try:
