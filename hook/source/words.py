@@ -16,7 +16,7 @@ _FOLD = bytes(
 )
 _NUMBERS = lazy_re.compile(r" ([0-9][0-9a-fxul]*+)(?= )")
 _RUN = lazy_re.compile(r"\w+", re.ASCII)
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 15  # the words of a piece fit into the cache of a processor
 _BINARY_WITHIN = 8000  # bytes in which git looks for a NUL
 DEFINED = ":"
 
@@ -60,7 +60,7 @@ def language(path: str) -> str:
 
 
 def _pieces(folded: str) -> Iterator[str]:
-    """The text in pieces that end between words, so that a large file needs little memory beside its own."""
+    """The text in pieces that end between words."""
     begin = 0
     while len(folded) - begin > _PIECE_BYTES:
         end = folded.rfind(" ", begin, begin + _PIECE_BYTES)

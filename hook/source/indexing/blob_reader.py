@@ -91,7 +91,8 @@ def _words_at(path: str, data: bytes) -> BlobWords:
         split = {half for word in file_words for half in words.halves(word)}
         return BlobWords(index.UNDEFINED, " ".join(split), "")
     names = _names(data, path)
-    return BlobWords(index.TEXT, " ".join(file_words | names), " ".join(names))
+    file_words.update(names)
+    return BlobWords(index.TEXT, " ".join(file_words), " ".join(names))
 
 
 def _names(data: bytes, path: str) -> set[str]:
