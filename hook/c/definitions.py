@@ -256,7 +256,7 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
     body = code[opened + 1 : closed].translate(NO_MARKS)
     if keyword == b"enum":
         _constants(body, opened + 1, places)
-    else:
+    elif b"{" in body:
         for inner in _INNER_AGGREGATE.finditer(body):
             inner_end = opened + 1 + max(body.find(b"}", inner.end()), inner.end())
             offset = opened + 1 + inner.start(2)

@@ -1,7 +1,7 @@
 """The names that a C file defines, for the word index: those of `definitions.scan` in half the time.
 
-What the scanner only passes over is taken out first: bodies of functions, comments, strings, directives, ordinary functions, and the lines
-of initialisers. Offsets and lines are lost. A file with `#if 0` is scanned as it is.
+What the scanner only passes over is taken out first: bodies of functions, comments, strings, directives, initialisers, ordinary functions
+and their declarations. Offsets and lines are lost. A file with `#if 0` is scanned as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,19 @@ _ENDIF = lazy_re.compile(rb"#[ \t]*+endif(?![a-z_])" + _REST)
 # braces in the first column, and lines between that begin with neither a brace nor a conditional
 _BODY = lazy_re.compile(rb"\)\n\{[^\n{}]*+\n(?:[^{}\n\x01\x02\x03][^\n]*+\n|\n)*+\}(?!;)")
 _INITIALISER = lazy_re.compile(rb"=(?<!\)=)(?<!\) =)[ \t]*+\{[ \t]*+\n(?:[^{};\n\x01\x02\x03][^\n;]*+\n|\n)*+\};")
+# an ordinary declaration from the first column on, without the sizes of an array
+_VARIABLE = lazy_re.compile(rb"\s*+(?<![ \t])([A-Za-z_](?:[\w*]|\s++(?=[\w*]))*+)\s*+(?:\[[^][(),:]*+\]\s*+)*+\Z")
+# lines after the end of a statement: declarations of functions, variables and tags that define nothing, and calls of macros
+_NO_DEFINITION = lazy_re.compile(
+    rb"([;}][\s\x01\x02\x03]*+)(?:(?<=\n)(?!typedef\b)(?:"
+    rb"(?:(?!(?:__|typeof|asm|alignas|noinline_for_stack|ACPI_|TYPEOF|_Alignas|STDCALL)\w*+\s*+\()"
+    rb"(?:[a-z_][a-z0-9_]*+(?![A-Z])|(?!\w*?(?:DEFINE|HEAD))[A-Za-z_]\w*+)[\s*]*+)++"
+    rb"\((?!\s*+(?:__\w+\s++)?\*)[^(){};\x01\x02\x03]*+\)"
+    rb"|extern\b[^(){};=\x01\x02\x03]*+|(?:struct|union|enum)\s++\w++"
+    rb")\s*+;\s*+)++"
+)
+_STRUCT = lazy_re.compile(rb"([;}][\s\x01\x02\x03]*+)(?<=\n)struct[ \t]++([a-z]\w*+)\s*+\{[^{}\x01\x02\x03]*+\}(?=\s*+;)")
+_FUNCTION_ENDS = lazy_re.compile(rb"\n\} ;(?:\s*+\} ;)++")
 _NAME = lazy_re.compile(rb"(?<!\w)([A-Za-z_]\w*+)[ \t]*+\Z")
 _LONGEST_NAME = 100
 _NO_TYPE = b" \t\n*" + MARKS
@@ -41,8 +54,10 @@ def defined_names(data: bytes, path: str) -> set[bytes]:
         code = _OTHER.sub(b" ", code)
     if b"#" in code:
         code = _ENDIF.sub(ENDIF, _ELSE.sub(ELSE, _IF.sub(IF, code)))
-    code = _without_functions(_INITIALISER.sub(b"= {\n};", code), names)
-    return names | definitions.names_at_top_level(code)
+    code = _FUNCTION_ENDS.sub(b"\n} ;", _without_functions(_without_variables(code, names), names))
+    code = _NO_DEFINITION.sub(rb"\1", b";" + code)
+    names.update(struct[1] for struct in _STRUCT.findall(code))
+    return names | definitions.names_at_top_level(_STRUCT.sub(rb"\1\n}", code))
 
 
 def _without_bodies(data: bytes) -> bytes:
@@ -63,15 +78,37 @@ def _without_bodies(data: bytes) -> bytes:
             continue
         code_at = opening
         body = data[opening + 3 : end + 1]
-        if b"#" in body or b"\n{" in body or b"\\\n" in body:
+        if b"#" in body or b"\n{" in body or (b"\\" in body and b"\\\n" in body):
             continue
         if b";" not in body or data[end + 2 : end + 3] not in (b"\n", b""):  # enumerators, perhaps with a variable behind them
             continue
-        if b"/*" in body and body.rfind(b"/*") + 2 > body.rfind(b"*/"):
+        if b"/" in body and b"/*" in body and body.rfind(b"/*") + 2 > body.rfind(b"*/"):
             continue
         kept.append(data[start : opening + 3])
         start = code_at = end
     return b"".join((*kept, data[start:]))
+
+
+def _without_variables(code: bytes, names: set[bytes]) -> bytes:
+    """The code without ordinary variables that have an initialiser in braces, whose names are added; initialisers of others are empty."""
+    start = 0
+    kept: list[bytes] = []
+    for initialiser in _INITIALISER.finditer(code):
+        equals = initialiser.start()
+        begin = max(code.rfind(b";", start, equals), code.rfind(b"}", start, equals), code.rfind(b"{", start, equals), start - 1) + 1
+        marks = code[begin:equals].translate(None, _ALL_BUT_MARKS)
+        head = _VARIABLE.match(code[begin:equals].translate(definitions.NO_MARKS) if marks else code[begin:equals])
+        declared = head[1].replace(b"*", b" ").split() if head else []
+        if len(declared) > 2 or declared[:1] == [b"static"]:
+            name = declared[-1]
+            if not name.startswith(b"__") and name not in NOT_DEFINED and not definitions.ATTRIBUTE.match(name):
+                names.add(name)
+                kept += (code[start:begin], marks, b";")
+                start = initialiser.end()
+                continue
+        kept += (code[start:equals], b"= {\n};")
+        start = initialiser.end()
+    return b"".join((*kept, code[start:]))
 
 
 def _without_functions(code: bytes, names: set[bytes]) -> bytes:
