@@ -36,7 +36,7 @@ _ALSO = (
     *("csv", "email.message", "email.policy", "jinja2", "openai.lib.streaming.chat", "openai.resources.chat.completions", "rich.console"),
     *("anyio.streams.tls", "h11", "httpcore2", "rich.progress", "sqlite3", "truststore", "unidiff", "yaml"),
 )
-_OF_BULK = ("distributed", "pyarrow.parquet")
+OF_BULK = ("distributed", "pyarrow.parquet")
 _lock = threading.Lock()
 
 
@@ -68,16 +68,16 @@ def run(arguments: Sequence[str], cwd: pathlib.Path, env: Mapping[str, str], dat
         streams[0].write(data)
         for stream in streams:
             stream.seek(0)
-        found = server(*_OF_BULK) if arguments[:1] == ["bulk"] else server()
+        found = server(*OF_BULK) if arguments[:1] == ["bulk"] else server()
         code = forked_client.ask(found.address, arguments, str(cwd), env, [stream.fileno() for stream in streams])
         for stream in streams:
             stream.seek(0)
         return Done(code, streams[1].read(), streams[2].read())
 
 
-def client(program: pathlib.Path) -> pathlib.Path:
-    """A program that does what `program` does, in a fork."""
-    found = server()
+def client(program: pathlib.Path, *also: str) -> pathlib.Path:
+    """A program that does what `program` does, in a fork; `also` is what it has loaded beside the program."""
+    found = server(*also)
     path = pathlib.Path(found.address).with_name(program.name)
     with _lock:
         if not path.exists():

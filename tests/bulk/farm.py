@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests import forked_program
 from tests.small_kernel import PROGRAM, Kernel
 
 DASK = PROGRAM.parent / "dask"
@@ -53,7 +54,8 @@ class Farm:
 
     def run(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         """A run of `patch-triage bulk`, under way."""
-        command = (str(PROGRAM), "bulk", *arguments, "--repo", str(self.kernel.path), "--scheduler", self.address)
+        program = forked_program.client(PROGRAM, *forked_program.OF_BULK)
+        command = (str(program), "bulk", *arguments, "--repo", str(self.kernel.path), "--scheduler", self.address)
         return self.start(*command, PATCH_TRIAGE_BULK_PIECE_CHANGES="1", **env)
 
     def said(self, process: subprocess.Popen[bytes]) -> str:

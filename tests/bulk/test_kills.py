@@ -14,7 +14,7 @@ import pyarrow.parquet
 from tests.bulk.farm import history, parts, rows
 from tests.small_kernel import PROGRAM, Kernel
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 def test_a_run_that_is_killed_again_and_again_comes_to_its_end(kernel: Kernel, tmp_path: pathlib.Path) -> None:
