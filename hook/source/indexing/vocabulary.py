@@ -20,6 +20,7 @@ from hook.source import index
 from hook.source.indexing import worker_processes
 
 _WORDS_A_BLOCK = 5000
+_LEVEL = 5  # of compression: 6 takes a third longer for 0.2% less
 _FIRST = "0123456789_abcdefghijklmnopqrstuvwxyz"  # with which a word begins, in their order
 
 
@@ -61,7 +62,7 @@ def blocks(words: Iterable[str]) -> Iterator[WordBlock]:
     remaining = iter(words)
     while block := list(itertools.islice(remaining, _WORDS_A_BLOCK)):
         text = "\n".join(block).encode("ascii")
-        yield WordBlock(zlib.compress(text, 6), index.parts_of(text).decode("ascii"))
+        yield WordBlock(zlib.compress(text, _LEVEL), index.parts_of(text).decode("ascii"))
 
 
 def blocks_of_database(path: pathlib.Path, jobs: int) -> list[WordBlock]:
