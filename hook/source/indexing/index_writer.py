@@ -144,6 +144,7 @@ def _prepared(index_files: index.Files) -> sqlite3.Connection:
     try:
         database.execute("pragma synchronous = normal")
         database.execute("pragma cache_size = -32768")
+        database.execute("pragma secure_delete = off")  # Debian's SQLite overwrites what it deletes
         has_tables = database.execute("select name from sqlite_master where name = 'meta'").fetchone()
         if has_tables and database.execute("select value from meta where key = 'format'").fetchone() != (FORMAT,):
             database.close()
