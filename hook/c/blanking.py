@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from hook import lazy_re
@@ -24,6 +25,7 @@ _DEEPEST = 20  # nested brackets that are understood
 _BRACKETS = lazy_re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
 
 
+@functools.lru_cache(maxsize=4)  # a file is scanned, and then its conditionals are read
 def without_literals(data: bytes) -> bytes:
     """The text without comments, strings and character constants."""
     return HIDDEN.sub(lambda match: match[0].translate(BLANK), data)

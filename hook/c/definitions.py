@@ -97,6 +97,8 @@ ATTRIBUTE = lazy_re.compile(
 _SYSTEM_CALL = lazy_re.compile(rb"(COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w+\Z")
 _MACRO_STATEMENT = lazy_re.compile(rb"(?:(?:static|extern|const|__\w+)\s++)*+([A-Za-z_]\w*+)\s*+\(\s*+([A-Za-z_]\w*+)?")
 _DEFINING = lazy_re.compile(rb"(?:\w*_)?DEFINE(?:_\w+)?\Z|(?:\w*_)?[HL]?LIST_HEAD\w*\Z|\w+_HEAD\Z")
+_LINE = lazy_re.compile(rb"(?m)^\S[^\n]*")
+_SECOND = lazy_re.compile(rb",\s*([A-Za-z_]\w*)")
 _ENTRY = lazy_re.compile(rb"(?m)^[ \t]*+(?:SYM_(?:TYPED_)?(?:FUNC|CODE)_START\w*+|ENTRY|\w+_ENTRY)[ \t]*+\([ \t]*+([A-Za-z_]\w*+)")
 _OPTION = lazy_re.compile(rb"(?m)^[ \t]*+(?:menu)?config[ \t]++(\w++)[ \t]*+(?:#|$)")
 _SECOND_ARGUMENT = lazy_re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:KFIFO|MAC80211_\w+)\Z")
@@ -345,12 +347,12 @@ def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
         return
     if (b"DEFINE" in text or b"_HEAD" in text) and b"(" in text.partition(b"=")[0]:
         # several macros may follow each other without semicolons
-        for line in re.finditer(rb"(?m)^\S[^\n]*", text):
+        for line in _LINE.finditer(text):
             called = _MACRO_STATEMENT.match(line.group())
             if called and called.group(2) and _DEFINING.match(called.group(1)) and called.group(1) not in NOT_DEFINED:
                 name, name_offset = called.group(2), called.start(2)
                 if _SECOND_ARGUMENT.match(called.group(1)):
-                    second = re.search(rb",\s*([A-Za-z_]\w*)", text[line.start() :])
+                    second = _SECOND.search(text[line.start() :])
                     if second:
                         name, name_offset = second.group(1), second.start(1)
                 name_offset += offset + line.start()

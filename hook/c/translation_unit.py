@@ -151,14 +151,16 @@ class TranslationUnit(SourceFile):
             statements.append(Statement(match[1].decode("ascii"), arguments, match.start(1) - 1, opening, end))
         return statements
 
-    @functools.cached_property
-    def _starts(self) -> list[int]:
-        """The offset of each line, without the line breaks before it."""
-        return list(itertools.accumulate(map(len, self.data.split(b"\n")[:-1]), initial=0))
-
     def offset(self, line: int) -> int:
-        """The offset of a line; past the last line, the end of the file."""
-        return self._starts[line - 1] + line - 1 if 0 < line <= len(self._starts) else len(self.data)
+        """The offset of a line, counted from the function before it; past the last line, the end of the file."""
+        position = bisect.bisect_right(self.functions, line, key=lambda function: function.first_line) - 1
+        before = self.functions[position] if position >= 0 and self.functions[position].first_line <= line else None
+        offset = self.data.rfind(b"\n", 0, before.span[0]) if before else -1  # of the line break before the line
+        for _ in range(line - (before.first_line if before else 1)):
+            offset = self.data.find(b"\n", offset + 1)
+            if offset < 0:
+                return len(self.data)
+        return offset + 1 if line > 0 else len(self.data)
 
     def segments_of(self, kind: DefinitionKind) -> dict[str, list[Segment]]:
         """The segments of one kind by name."""

@@ -7,7 +7,6 @@ known to belong together.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +16,7 @@ from hook.verdict import Fact
 
 _CALLED = lazy_re.compile(r"system call \w+\Z")
 _MEMBER = lazy_re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) of struct \w+ (?P<table>\w+)\Z")
+_WORD = lazy_re.compile(r"\w+")
 _LISTED = lazy_re.compile(r"(?P<what>[^():]*): (?P<name>\w+)\(\) is (?:in|a kfunc of) [^()]*\Z")
 _READY = lazy_re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|passes \w+ to \w+\(\)|sets \w+ to \w+)\Z|\w+ is (?:\.\w+ of|in) [\w. ]+\Z")
 _HOP = lazy_re.compile(
@@ -67,7 +67,7 @@ def _call_path(facts: Sequence[Fact], at: int) -> tuple[tuple[ChainHop, ...], in
             entry, names, passed = [listed["what"]], [listed["name"]], []
         elif _READY.match(claim):
             entry, names, passed = [], [], []
-        elif (hop := _HOP.match(claim)) and (names or entry) and (not names or hop["start"] in re.findall(r"\w+", before)):
+        elif (hop := _HOP.match(claim)) and (names or entry) and (not names or hop["start"] in _WORD.findall(before)):
             names += [hop["given"] or hop["end"]] if names and names[-1] == hop["start"] else [hop["start"], hop["given"] or hop["end"]]
         else:
             break

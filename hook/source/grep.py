@@ -13,6 +13,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.source.git import GitError
 from hook.source.literals import Literal, required
 from hook.source.tree import Source
@@ -21,6 +22,7 @@ _ATTRIBUTES = pathlib.Path(__file__).parent / "grep.gitattributes"  # how --show
 _MOST_ARGUMENT_BYTES = 1 << 20  # of the names of chosen files: Linux allows 2 MiB, with the environment
 _MOST_ARGUMENT_FILES = 8000
 _MOST_NAMES_BYTES = 8 << 20  # of the paths of the files that hold a word
+_ATOM = lazy_re.compile(r"\\.|\[\^?\]?[^]]*\]|\{(\d*),?(\d*)\}|.", re.DOTALL)
 _LONGEST_EXPRESSION = 1000
 _MOST_REPETITIONS = 1000  # the product of nested ones; each costs the matcher memory
 # these come last on the command line, so that no setting of the person changes the output format
@@ -241,7 +243,7 @@ def _nested_repetitions(expression: str) -> int:
     """The highest number of repetitions of any part, by counts in braces."""
     most = [1]  # of the text read so far in each open group
     previous = 1  # of the previous atom
-    for match in re.finditer(r"\\.|\[\^?\]?[^]]*\]|\{(\d*),?(\d*)\}|.", expression, re.DOTALL):
+    for match in _ATOM.finditer(expression):
         text = match.group()
         if text == "(":
             most.append(1)

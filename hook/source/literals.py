@@ -13,6 +13,8 @@ import msgspec
 from hook import lazy_re
 
 _SHORTEST = 3  # letters; shorter ones choose no files
+_BRACKET = lazy_re.compile(r"\^?\]?(?:\[:[a-z]+:\]|\[\.[^.]*\.\]|\[=[^=]*=\]|[^]])*\]")
+_EDGES = lazy_re.compile(r"(?:\[:(?:space|blank|punct):\]|[^\w\[\]^\\-]|[ \t])+", re.ASCII)
 _WORD = lazy_re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _MOST_ALTERNATIVES = 20
 _DEEPEST = 20
@@ -145,12 +147,12 @@ class _Reader:
         return char
 
     def _bracket(self) -> str:
-        bracket = re.match(r"\^?\]?(?:\[:[a-z]+:\]|\[\.[^.]*\.\]|\[=[^=]*=\]|[^]])*\]", self.text[self.at :])
+        bracket = _BRACKET.match(self.text[self.at :])
         if bracket is None:
             raise _NotUnderstood
         inside = bracket.group()[:-1]
         self.at += bracket.end()
-        if re.fullmatch(r"(?:\[:(?:space|blank|punct):\]|[^\w\[\]^\\-]|[ \t])+", inside, re.ASCII) and not inside.startswith("^"):
+        if _EDGES.fullmatch(inside) and not inside.startswith("^"):
             return " "
         if inside in ("^A-Za-z0-9_", "^a-zA-Z0-9_", "^[:alnum:]_", "^_[:alnum:]"):
             return " "

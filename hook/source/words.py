@@ -15,6 +15,7 @@ _FOLD = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if 48 <= byte <= 57 or 97 <= byte <= 122 or byte == 0x5F else 32 for byte in range(256)
 )
 _NUMBERS = lazy_re.compile(r" ([0-9][0-9a-fxul]*+)(?= )")
+_NUMBER = lazy_re.compile(r"[0-9a-fxul]+")
 _RUN = lazy_re.compile(r"\w+", re.ASCII)
 _PIECE_BYTES = 1 << 15  # the words of a piece fit into the cache of a processor
 _BINARY_WITHIN = 8000  # bytes in which git looks for a NUL
@@ -74,4 +75,4 @@ def _pieces(folded: str) -> Iterator[str]:
 
 def is_number(text: str) -> bool:
     """Whether a word with this text in it may be a plain number, which the index leaves out."""
-    return re.fullmatch(r"[0-9a-fxul]+", text.lower()) is not None
+    return _NUMBER.fullmatch(text.lower()) is not None

@@ -15,7 +15,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.c import integers, translation_unit
-from hook.c.blanking import HIDDEN
+from hook.c.blanking import without_literals
 from hook.kernel.kbuild import option_tests
 from hook.kernel.kconfig.expressions import (
     NO,
@@ -103,7 +103,7 @@ class Conditionals:
         return all_of(conditional.condition for conditional in self.at(line))
 
     def _read(self) -> None:
-        plain = HIDDEN.sub(_blanked, self._data) if b"#" in self._data else b""
+        plain = without_literals(self._data) if b"#" in self._data else b""
         stack: list[_Open] = []
         too_deep = 0  # conditionals that are open beyond those of the stack
         line, last = 1, 0
@@ -114,7 +114,7 @@ class Conditionals:
             line += plain.count(b"\n", last, match.start())
             last = match.start()
             word = match[1].decode()
-            rest = match[2].replace(b"\\\n", b" ").decode("utf-8", "replace").strip()
+            rest = " ".join(match[2].replace(b"\\\n", b" ").decode("utf-8", "replace").split())
             if word in ("define", "undef"):
                 self._define(word, rest, stack)
                 continue
@@ -336,8 +336,3 @@ class _Expression:
 
 def _size(condition: Condition) -> int:
     return 1 + sum(map(_size, operands(condition)))
-
-
-def _blanked(match: re.Match[bytes]) -> bytes:
-    text = match[0]
-    return b" " + b"\n" * text.count(b"\n") if text[:1] == b"/" else text

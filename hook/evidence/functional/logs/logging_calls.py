@@ -158,6 +158,7 @@ _WRAPPER = lazy_re.compile(
     rb'\s*(?P<prefix>(?:KERN_[A-Z]+\s*)?(?:"[^"%\\]*"\s*)?)(?P=format)\s*(?:"(?:\\n)?"\s*)?,\s*##\s*(?P<arguments>\w+)\s*\)'
     rb"\s*;?\s*(?:\}\s*while\s*\(\s*0\s*\))?\s*\Z"
 )
+_SPLICE = lazy_re.compile(rb"\\\s*\n")
 _FORMATS = lazy_re.compile(rb"\w*_fmt\Z")
 _PLAIN_FORMAT = lazy_re.compile(
     rb'#\s*define\s+\w+\(\s*(?P<format>\w+)\s*\)\s*(?:(?:KBUILD_MODNAME|KBUILD_BASENAME|"[^"%\\]*(?:%s[^"%\\]+)*")\s*)*(?P=format)'
@@ -172,7 +173,7 @@ def own_loggers(file: TranslationUnit) -> dict[bytes, Logger]:
     for segment in file.segments:
         if segment.kind is not DefinitionKind.MACRO:
             continue
-        match = _WRAPPER.match(re.sub(rb"\\\s*\n", b" ", segment.text))
+        match = _WRAPPER.match(_SPLICE.sub(b" ", segment.text))
         if match is None or names.count(match["name"]) != 1 or match["logger"] in names:
             continue
         rest = b"__VA_ARGS__" if match["rest"] == b"..." else match["rest"][:-3].strip()

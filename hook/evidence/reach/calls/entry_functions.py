@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.calls.nodes import Hop, PathNode, Trigger
 from hook.kernel import entry_points
 from hook.kernel.name_users import NameUsers
 
+_SYSTEM_CALL = lazy_re.compile(r"(compat_)?sys_(\w+)\Z")
 _Line = tuple[str, int, str]  # path, number, text
 
 
@@ -21,7 +23,7 @@ def entered(node: PathNode, trigger: Trigger, name_users: NameUsers) -> Iterator
         return
     head = unit.head(definition)
     at = (node.path, *unit.line(definition.offset))
-    call = re.match(r"(compat_)?sys_(\w+)\Z", node.name)
+    call = _SYSTEM_CALL.match(node.name)
     if call and b"SYSCALL" in head and b"DEFINE" in head:
         table = _in_system_call_table(node.name, name_users)
         doubt = "" if table else f"no table of system calls for {name_users.environment['ARCH']} was found to hold it"

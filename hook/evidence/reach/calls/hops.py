@@ -70,6 +70,8 @@ class Hops:
         Source: scripts/asn1_compiler.c.
         """
         grammars = [path for path in self._name_users.everywhere(node.name) if path.endswith(".asn1")]
+        if not grammars:
+            return
         action = re.compile(rb"\(\{\s*" + node.name.encode() + rb"\s*\}\)")
         for path, blob in zip(grammars, self._units.source.files(grammars), strict=True):
             if blob is None or not action.search(blob.data or b""):

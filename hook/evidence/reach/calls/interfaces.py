@@ -6,6 +6,7 @@ import re
 import typing
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import CallPath, Hop, NodeKind, PathNode
@@ -22,6 +23,8 @@ _KINDS = {
 ENTRY = "entry:"  # what a program does, where the interface has no name of its own
 _ENTRY_KINDS = frozenset(EntryKind)
 _NAMED = {"file_system_type": ("mount", rb"name"), "genl_family": ("genl", rb"name"), "net_proto_family": ("family", rb"family")}
+_RTNETLINK = lazy_re.compile(r"\brtnl_register\w*\(\s*(?:\w+,\s*)?\w+,\s*(RTM_\w+)")
+_IO_URING = lazy_re.compile(r"\bio_(?:issue|cold|op)_def\b")
 _LITERAL = rb'\.\s*%s\s*=\s*(?:"([^"\n]+)"|([A-Za-z_]\w*))'
 
 
@@ -66,7 +69,7 @@ def _named(call_path: CallPath, name_users: NameUsers) -> Iterator[str]:
 
 
 def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
-    if message := re.search(r"\brtnl_register\w*\(\s*(?:\w+,\s*)?\w+,\s*(RTM_\w+)", hop.text):
+    if message := _RTNETLINK.search(hop.text):
         yield f"rtnl:{message[1]}"
     offset = unit.offset(hop.line)
     function = unit.function_at(offset)
@@ -74,7 +77,7 @@ def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
         cases = re.findall(rb"\bcase\s+([A-Z_][A-Z0-9_]+)\s*:", unit.scan.code[function.body[0] : unit.offset(hop.line + 1)])
         if cases:
             yield f"ioctl:{cases[-1].decode('ascii')}"
-    if re.search(r"\bio_(?:issue|cold|op)_def\b", hop.claim):
+    if _IO_URING.search(hop.claim):
         ops = re.findall(rb"\[(IORING_OP_\w+)\]", unit.scan.code[:offset])
         if ops:
             yield f"op:{ops[-1].decode('ascii')}"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hook import lazy_re
+from hook.c import word_places
 from hook.c.brackets import LONGEST_ARGUMENTS, arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, uses_in, uses_of
@@ -36,6 +37,8 @@ _KOBJECT = _Holding(lazy_re.compile(rb"\bkobject_init(?:_and_add)?\s*\("), lazy_
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MOST_PASSED = 50  # uses of the object behind the tie
 _MOST_FILES = 64  # that name the structure of an object
+_BRACE = lazy_re.compile(rb"[{}]")
+_WORD = lazy_re.compile(rb"\w+")
 _MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*(?:->|\.)\s*(\w+)")
 # `&foo->bar.work` as an argument; of a delayed work item also the work item in it
 _HELD = lazy_re.compile(rb"&\s*[\w.\[\]>-]*?(->|\.)(\w+)(?:\s*\.\s*work)?\s*(?=[,)])")
@@ -59,11 +62,11 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
         return
     # what sets the variable, or ties the item once more; and the end of the block of the tie
     item = rb"&\s*%b\s*(?:->|\.)\s*%b\b" % member.groups()
-    other = re.compile(
-        rb"(?<![\w.>])%b\s*=(?!=)|&\s*%b\s*[,)]|for_each\w*\s*\(\s*%b\b|%b\s*%b" % (member[1], member[1], member[1], _TYING.pattern, item)
-    )
-    changed = other.search(code, tie.offset, user.body[1])
-    last = min(changed.start() if changed else user.body[1], _end_of_block(code, tie.offset, user.body[1]))
+    set_anew = re.compile(rb"(?<![\w.>])%b\s*=(?!=)|&\s*%b\s*[,)]|for_each\w*\s*\(\s*%b\b" % (member[1], member[1], member[1]))
+    tied_anew = re.compile(rb"\s*" + item)
+    ties = (call for call in _TYING.finditer(code, tie.offset, user.body[1]) if tied_anew.match(code, call.end(), user.body[1]))
+    changes = (set_anew.search(code, tie.offset, user.body[1]), next(ties, None))
+    last = min([_end_of_block(code, tie.offset, user.body[1]), *(change.start() for change in changes if change)])
     for queues in entry_points.QUEUEING.finditer(code, tie.offset, last):
         if re.search(item + rb"\s*(?:\.\s*work\s*)?[,)]", code[queues.end() : end_of_call(code, queues.end() - 1) + 1]):
             use = Use(UseKind.CALL, queues.start(), *unit.line(queues.start()), user)
@@ -144,7 +147,7 @@ def _tied_to(unit: TranslationUnit, member: str, struct: str, tying: re.Pattern[
     """What a file ties to a member of a structure, or of an object of which the structure is not known."""
     for match in tying.finditer(unit.scan.code):
         given, user = arguments(unit.scan.code, match.end() - 1), unit.function_at(match.start())
-        if user is None or member.encode() not in re.findall(rb"\w+", b" ".join(given[:1])):
+        if user is None or member.encode() not in _WORD.findall(b" ".join(given[:1])):
             continue
         held = _HELD.match(unit.scan.code, match.end())
         if held is None or types.struct_called_through(unit, user, held.start(1)) in ("", struct):
@@ -165,7 +168,7 @@ def _running(unit: TranslationUnit, member: str, struct: str, calls: re.Pattern[
 def _end_of_block(code: bytes, begin: int, end: int) -> int:
     """Where the innermost block around a place of a function ends."""
     depth = 0
-    for brace in re.finditer(rb"[{}]", code[begin:end]):
+    for brace in _BRACE.finditer(code[begin:end]):
         depth += 1 if brace[0] == b"{" else -1
         if depth < 0:
             return begin + brace.start()
@@ -179,7 +182,7 @@ def holder_in_call(unit: TranslationUnit, use: Use) -> str:
     while opening >= 0 and not code[:opening].rstrip().endswith(use.callee.encode()):
         opening = code.rfind(b"(", 0, opening)
     given = arguments(code, opening) if opening >= 0 else []
-    words = re.findall(rb"\w+", given[0]) if given else []
+    words = _WORD.findall(given[0]) if given else []
     return words[-1].decode("ascii", "replace") if words else ""
 
 
@@ -189,9 +192,9 @@ def queueing(node: PathNode, trigger: Trigger, unit: TranslationUnit | None) -> 
         return
     code, holder = unit.scan.code, node.name.encode()
     tying = [arguments(code, match.end() - 1) for match in _TYING.finditer(code)]
-    functions = {tuple(given[1:2]) for given in tying if holder in re.findall(rb"\w+", b" ".join(given[:1]))}
+    functions = {tuple(given[1:2]) for given in tying if holder in _WORD.findall(b" ".join(given[:1]))}
     doubt = "" if len(functions) < 2 else f"{node.name} holds more than one thing in this file"
-    places = [match.start() for match in re.finditer(re.escape(holder), code)]
+    places = list(word_places.places(code, node.name))
     for user in unit.functions:
         following = bisect.bisect_left(places, user.span[0])
         if following == len(places) or places[following] > user.span[1] + LONGEST_ARGUMENTS:
@@ -207,7 +210,7 @@ def queueing(node: PathNode, trigger: Trigger, unit: TranslationUnit | None) -> 
 
 def _names(call_arguments: bytes, holder: bytes, code_before: bytes) -> bool:
     """Whether the arguments of a call name what holds a work item or timer, or a variable that points to it."""
-    words = re.findall(rb"\w+", call_arguments)
+    words = _WORD.findall(call_arguments)
     variables = [word for word in dict.fromkeys(words) if not word[:1].isdigit()]
     pointed = rb"\s*=\s*&[\w>.-]*\b" + holder + rb"\s*;"
     return holder in words or any(re.search(rb"\b" + variable + pointed, code_before) for variable in variables)

@@ -42,6 +42,7 @@ _WITHOUT_DEVICE = frozenset((RunsAt.BOOT, RunsAt.MODULE_LOAD, RunsAt.MODULE_UNLO
 NOTHING_RUNS = frozenset((RunsAt.MODULE_EXIT,))
 _BEFORE_PROGRAMS = NOTHING_RUNS | {RunsAt.BOOT}
 LEFT_OUT = NOTHING_RUNS | {RunsAt.FIXED_UNBIND}  # by farms, where fuzz.teardown says no more
+_EXIT, _INIT = lazy_re.compile(rb"\b__exit\b"), lazy_re.compile(rb"\b__init\b")
 _CALLED = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 _FUNCTION, _ANY_KIND, _WITH_ADDRESS = (DefinitionKind.FUNCTION,), tuple(DefinitionKind), (DefinitionKind.FUNCTION, DefinitionKind.VARIABLE)
 _DEEPEST_MACRO, _MOST_HEADERS = 4, 4  # macros inside each other, and headers that define one
@@ -191,10 +192,10 @@ class _UseWalk:
         if definition.kind is DefinitionKind.MACRO:
             yield from self._of_macro(unit, definition)
             return
-        if re.search(rb"\b__exit\b", head):
+        if _EXIT.search(head):
             yield self._exit(unit, f"{name} is __exit", line, text)
             return
-        if re.search(rb"\b__init\b", head):
+        if _INIT.search(head):
             yield self._boot(unit, f"{name} is __init", line, text)
             return
         self._followed[unit.path, name] = None

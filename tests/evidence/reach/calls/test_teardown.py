@@ -138,6 +138,7 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
         (PCI + 'int gone(struct device *d) __attribute__((alias("foo_remove")));\n', {}),
         (PCI + "int gone(struct device *d) __alias(helper);\n", {}),
         (PCI + 'static void gone(void)\n{\n\tasm volatile("nop; call helper");\n}\n', {}),
+        (PCI + 'static void gone(void)\n{\n\tasm_inline volatile("nop; call helper");\n}\n', {}),
         (PCI + "#pragma weak gone = helper\n", {}),
         (PCI.replace("pci_driver", "virtio_driver"), {}),  # vduse makes and takes such devices
         (PCI.replace("pci_driver", "i2c_driver"), {}),
