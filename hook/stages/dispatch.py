@@ -13,10 +13,7 @@ from hook.source import setting_layers
 from hook.source.git import Repository, find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
-from hook.stages.after_commit import post_applypatch, post_commit, post_rewrite
-from hook.stages.before_commit import commit_msg, pre_commit, prepare_commit_msg
 from hook.stages.judging import say, why
-from hook.stages.push import pre_push
 
 _AFTER_SEQUENCE = ("post-rewrite", "post-applypatch", "pre-push")
 
@@ -46,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
         with Objects(repo) as objects:
             # of another tree nothing is said
             is_other = objects.read("HEAD^{tree}") is not None and is_no_kernel(Source(objects, "HEAD"))
-            return 0 if is_other else function(objects, arguments)
+            return 0 if is_other else function(stage, objects, arguments)
     except KeyboardInterrupt:
         say("interrupted; `patch-triage check` prints the verdict later")
     except Exception as wrong:  # the last boundary: a defect of ours must not cost a commit
@@ -54,14 +51,37 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-STAGES: Mapping[str, Callable[[Objects, Sequence[str]], int]] = {
-    "pre-commit": pre_commit,
-    "prepare-commit-msg": prepare_commit_msg,
-    "commit-msg": commit_msg,
-    "post-commit": post_commit,
-    "post-rewrite": post_rewrite,
-    "post-applypatch": post_applypatch,
-    "pre-push": pre_push,
+def _before_commit(stage: str, objects: Objects, arguments: Sequence[str]) -> int:
+    from hook.stages import before_commit
+
+    if stage == "pre-commit":
+        return before_commit.pre_commit(objects, arguments)
+    return (before_commit.prepare_commit_msg if stage == "prepare-commit-msg" else before_commit.commit_msg)(objects, arguments)
+
+
+def _after_commit(stage: str, objects: Objects, arguments: Sequence[str]) -> int:
+    from hook.stages import after_commit
+
+    if stage == "post-commit":
+        return after_commit.post_commit(objects, arguments)
+    return (after_commit.post_rewrite if stage == "post-rewrite" else after_commit.post_applypatch)(objects, arguments)
+
+
+def _push(stage: str, objects: Objects, arguments: Sequence[str]) -> int:
+    from hook.stages import push
+
+    return push.pre_push(objects, arguments)
+
+
+# each loads what it needs alone
+STAGES: Mapping[str, Callable[[str, Objects, Sequence[str]], int]] = {
+    "pre-commit": _before_commit,
+    "prepare-commit-msg": _before_commit,
+    "commit-msg": _before_commit,
+    "post-commit": _after_commit,
+    "post-rewrite": _after_commit,
+    "post-applypatch": _after_commit,
+    "pre-push": _push,
 }
 
 

@@ -28,7 +28,7 @@ def log(repo: Repository) -> pathlib.Path:
     return repo.state_dir / "crash.log"
 
 
-def crash(repo: Repository, arguments: Sequence[str]) -> int:
+def crash(stage: str, repo: Repository, arguments: Sequence[str]) -> int:
     raise ZeroDivisionError(f"key {SECRET}")
 
 
