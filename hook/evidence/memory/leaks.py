@@ -141,6 +141,6 @@ def _edits_function_or_struct(old: bytes, new: bytes) -> bool:
 
 def _may_matter(file: FileChange, old: bytes, new: bytes) -> bool:
     """Whether a search of a file could find anything: a cheap test."""
-    if file.path.endswith(".h") or sinks.WORTH_READING.search(new) or sinks.WORTH_READING.search(old):
+    if file.path.endswith(".h") or sinks.is_worth_reading(new) or sinks.is_worth_reading(old):
         return True
     return any(_MAY_MATTER.search(line) for hunk in file.hunks for _, line in (*hunk.added, *hunk.removed))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
+import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -21,22 +22,21 @@ from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.kernel import entry_points
 from hook.kernel.name_users import NameUsers
 
-_TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
-
 
 class _Holding(msgspec.Struct, frozen=True):
     """How a member of an object comes to hold a function, and what runs that."""
 
-    tying: re.Pattern[bytes]  # the call that is given the member, and then the function
+    tying: frozenset[str]  # the calls that are given the member, and then the function
     running: re.Pattern[bytes]  # the call that is given the member
     verb: str
 
 
-_WORK = _Holding(_TYING, entry_points.QUEUEING, "queues")
-_KOBJECT = _Holding(lazy_re.compile(rb"\bkobject_init(?:_and_add)?\s*\("), lazy_re.compile(rb"\bkobject_(?:put|del)\s*\("), "puts")
+_WORK = _Holding(entry_points.TIED, entry_points.QUEUEING, "queues")
+_KOBJECT = _Holding(frozenset(("kobject_init", "kobject_init_and_add")), lazy_re.compile(rb"\bkobject_(?:put|del)\s*\("), "puts")
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MOST_PASSED = 50  # uses of the object behind the tie
 _MOST_FILES = 64  # that name the structure of an object
+_OPENING = lazy_re.compile(rb"\s*\(")
 _BRACE = lazy_re.compile(rb"[{}]")
 _WORD = lazy_re.compile(rb"\w+")
 _MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*(?:->|\.)\s*(\w+)")
@@ -64,9 +64,9 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
     item = rb"&\s*%b\s*(?:->|\.)\s*%b\b" % member.groups()
     set_anew = re.compile(rb"(?<![\w.>])%b\s*=(?!=)|&\s*%b\s*[,)]|for_each\w*\s*\(\s*%b\b" % (member[1], member[1], member[1]))
     tied_anew = re.compile(rb"\s*" + item)
-    ties = (call for call in _TYING.finditer(code, tie.offset, user.body[1]) if tied_anew.match(code, call.end(), user.body[1]))
-    changes = (set_anew.search(code, tie.offset, user.body[1]), next(ties, None))
-    last = min([_end_of_block(code, tie.offset, user.body[1]), *(change.start() for change in changes if change)])
+    ties = [opening for opening in _openings(code, entry_points.TIED, tie.offset, user.body[1]) if tied_anew.match(code, opening + 1)]
+    changed = set_anew.search(code, tie.offset, user.body[1])
+    last = min([_end_of_block(code, tie.offset, user.body[1]), *ties, *([changed.start()] if changed else ())])
     for queues in entry_points.QUEUEING.finditer(code, tie.offset, last):
         if re.search(item + rb"\s*(?:\.\s*work\s*)?[,)]", code[queues.end() : end_of_call(code, queues.end() - 1) + 1]):
             use = Use(UseKind.CALL, queues.start(), *unit.line(queues.start()), user)
@@ -143,13 +143,13 @@ def _of_the_member(
             yield other, msgspec.structs.replace(hop, registered=tying) if isinstance(hop, Hop) else hop
 
 
-def _tied_to(unit: TranslationUnit, member: str, struct: str, tying: re.Pattern[bytes], types: ObjectTypes) -> Iterator[str]:
+def _tied_to(unit: TranslationUnit, member: str, struct: str, tying: frozenset[str], types: ObjectTypes) -> Iterator[str]:
     """What a file ties to a member of a structure, or of an object of which the structure is not known."""
-    for match in tying.finditer(unit.scan.code):
-        given, user = arguments(unit.scan.code, match.end() - 1), unit.function_at(match.start())
+    for opening in _openings(unit.scan.code, tying):
+        given, user = arguments(unit.scan.code, opening), unit.function_at(opening)
         if user is None or member.encode() not in _WORD.findall(b" ".join(given[:1])):
             continue
-        held = _HELD.match(unit.scan.code, match.end())
+        held = _HELD.match(unit.scan.code, opening + 1)
         if held is None or types.struct_called_through(unit, user, held.start(1)) in ("", struct):
             yield b" ".join(given[1:2]).decode("ascii", "replace").removeprefix("&")
 
@@ -163,6 +163,12 @@ def _running(unit: TranslationUnit, member: str, struct: str, calls: re.Pattern[
             assert user is not None
             if held[2] == member.encode() and types.struct_called_through(unit, user, held.start(1)) == struct:
                 yield Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)
+
+
+def _openings(code: bytes, names: frozenset[str], start: int = 0, end: int = sys.maxsize) -> list[int]:
+    """Where the calls of some functions open their arguments: found by each name, in half the time of a pattern for all of them."""
+    calls = (_OPENING.match(code, place + len(name), end) for name in names for place in word_places.places(code, name, start, end))
+    return sorted(call.end() - 1 for call in calls if call)
 
 
 def _end_of_block(code: bytes, begin: int, end: int) -> int:
@@ -191,7 +197,7 @@ def queueing(node: PathNode, trigger: Trigger, unit: TranslationUnit | None) -> 
     if unit is None:
         return
     code, holder = unit.scan.code, node.name.encode()
-    tying = [arguments(code, match.end() - 1) for match in _TYING.finditer(code)]
+    tying = [arguments(code, opening) for opening in _openings(code, entry_points.TIED)]
     functions = {tuple(given[1:2]) for given in tying if holder in _WORD.findall(b" ".join(given[:1]))}
     doubt = "" if len(functions) < 2 else f"{node.name} holds more than one thing in this file"
     places = list(word_places.places(code, node.name))
