@@ -119,6 +119,12 @@ def definitions(data: bytes, path: str) -> Scan:
     return Scan(data, _placed(data, _elsewhere(data, name)))
 
 
+def without_directives(code: bytes) -> tuple[bytes, set[bytes]]:
+    """Code without comments and strings, with marks for conditionals, and without what `#if 0` hides; and the macros that it defines."""
+    places: list[_Place] = []
+    return _without_directives(code, places), {place.name for place in places}
+
+
 def names_at_top_level(code: bytes) -> set[bytes]:
     """The names that code defines which has no comments, strings and directives, and a mark for each conditional."""
     places: list[_Place] = []
@@ -193,8 +199,7 @@ def _top_level(code: bytes, places: list[_Place]) -> None:
     start = 0  # of the text since the last block
     depths: list[int] = []
     for event in _EVENT.finditer(code):
-        position = event.start()
-        mark = event[0]
+        position, mark = event.start(), event[0]
         if mark == b"{":
             if depth == 0:
                 opened, initialiser = position, 0
@@ -375,19 +380,14 @@ def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[b
         return  # a prototype
     position = offset
     for number, piece in enumerate(without_bracketed(text).split(b",")):
-        declarator = piece.partition(b"=")[0].partition(b":")[0]
-        words = [word for word in _NAME.finditer(declarator) if not ATTRIBUTE.match(word.group())]
+        words = [word for word in _NAME.finditer(piece.partition(b"=")[0].partition(b":")[0]) if not ATTRIBUTE.match(word.group())]
         while words and words[-1].group().startswith(b"__") and len(words) > 1 + (typed and number == 0):
             words.pop()
         names = [word for word in words if word.group() not in NOT_DEFINED]
-        if words and names and words[-1] is names[-1] and (number or not typed or len(words) > 1) and not _tag_only(words):
+        only_type = len(words) == 2 and words[0].group() in TAGS  # `struct foo;`
+        if words and names and words[-1] is names[-1] and (number or not typed or len(words) > 1) and not only_type:
             yield words[-1].group(), position + words[-1].start()
         position += len(piece) + 1
-
-
-def _tag_only(words: list[re.Match[bytes]]) -> bool:
-    """Whether a declaration only declares a type (`struct foo;`)."""
-    return len(words) == 2 and words[0].group() in TAGS
 
 
 def _without_attributes(text: bytes, groups: list[tuple[int, int]]) -> bytes:

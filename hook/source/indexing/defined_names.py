@@ -1,7 +1,7 @@
 """The names that a C file defines, for the word index: those of `definitions.scan` in half the time.
 
 What the scanner only passes over is taken out first: bodies of functions, comments, strings, directives, initialisers, ordinary functions
-and their declarations. Offsets and lines are lost. A file with `#if 0` is scanned as it is.
+and their declarations. Offsets and lines are lost.
 """
 
 from __future__ import annotations
@@ -49,11 +49,10 @@ def defined_names(data: bytes, path: str) -> set[bytes]:
     names: set[bytes] = set()
     if b"#" in code:
         if _NEVER.search(code):
-            return {place.name.encode() for place in definitions.scan(data).definitions}
-        names.update(_MACRO.findall(code))
-        code = _OTHER.sub(b" ", code)
-    if b"#" in code:
-        code = _ENDIF.sub(ENDIF, _ELSE.sub(ELSE, _IF.sub(IF, code)))
+            code, names = definitions.without_directives(code)
+        else:
+            names.update(_MACRO.findall(code))
+            code = _ENDIF.sub(ENDIF, _ELSE.sub(ELSE, _IF.sub(IF, _OTHER.sub(b" ", code))))
     code = _FUNCTION_ENDS.sub(b"\n} ;", _without_functions(_without_variables(code, names), names))
     code = _NO_DEFINITION.sub(rb"\1", b";" + code)
     names.update(struct[1] for struct in _STRUCT.findall(code))
