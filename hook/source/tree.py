@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
+from hook import lazy_re
 from hook.source.git import Repository
 from hook.source.object_store import Found, Objects, can_ask, tree_entries
 
@@ -28,6 +29,7 @@ if typing.TYPE_CHECKING:
 
 MOST_CONFIRMED = 64  # files that are not indexed: at most N are read; if there are more, all are in every answer
 SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
+_LINK_TEXT = lazy_re.compile(rb"[^\s(){};#\"]{1,4095}")  # a line without its end
 
 
 class TreeEntryKind(enum.StrEnum):
@@ -150,7 +152,7 @@ class Source(msgspec.Struct):
             self.safety.cut = self.safety.cut or f"the word index could not be read: {why}"
 
     def file(self, path: str) -> Found | None:
-        """The blob at `path`; None if there is none. Without content if that is too large, or if a partial clone lacks it."""
+        """The blob at `path`; None if there is none. Without content if that is too large, a symbolic link, or not in a partial clone."""
         with self.lock:
             return self._kept(path, self._read(path))
 
@@ -167,7 +169,14 @@ class Source(msgspec.Struct):
         if blob is not None and blob.kind != "blob":
             blob = None
         self.read_blobs[path] = blob.oid if blob else ""
+        if blob is not None and blob.data is not None and _LINK_TEXT.fullmatch(blob.data) and self._may_be_link(path):
+            return msgspec.structs.replace(blob, data=None)
         return blob or self._lacking(path)
+
+    def _may_be_link(self, path: str) -> bool:
+        """Whether a path is a symbolic link, whose blob is not the text that a compiler reads."""
+        entry = None if path in self.changes else self.entry(path)
+        return entry is None or entry.kind is TreeEntryKind.LINK
 
     def _lacking(self, path: str) -> Found | None:
         """The file at a path that could not be read, without its content; None if there is none.

@@ -30,6 +30,18 @@ def test_what_differs_between_revisions_is_what_git_says(kernel: Kernel) -> None
         assert changed_paths(old, Source(objects, "0" * 40), 100) is None
 
 
+def test_a_link_is_not_the_text_that_a_compiler_reads(kernel: Kernel) -> None:
+    (kernel.path / "mm/own.h").symlink_to("../include/linux/pool.h")
+    kernel.write("mm/word.h", "EMPTY")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "a link")
+    with Objects(git.find(kernel.path), 1 << 20) as objects:
+        for revision in (kernel.head(), ""):
+            source = Source(objects, revision)
+            for link, word in (source.files(["mm/own.h", "mm/word.h"]), map(source.file, ("mm/own.h", "mm/word.h"))):
+                assert link is not None and link.data is None and word is not None and word.data == b"EMPTY"
+
+
 def test_a_judgement_that_has_to_wait_for_a_processor_is_not_cut_short() -> None:
     waiting, working = SafetyNet(0.4), SafetyNet(0.0)
     time.sleep(0.5)

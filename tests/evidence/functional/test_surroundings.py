@@ -175,6 +175,15 @@ def test_what_is_not_known_or_not_read_may_be_redefined(grow: Grow, kernel: Kern
         assert Surroundings(fresh, "mm/one.c", (text.encode(),)).is_redefined([b"pr_info"])
 
 
+def test_what_a_link_leads_to_may_be_redefined(grow: Grow, kernel: Kernel) -> None:
+    text = '#include "own.h"\nint f(void);\n'
+    (kernel.path / "mm").mkdir(exist_ok=True)
+    (kernel.path / "mm/own.h").symlink_to("../vendor/other.h")
+    kernel.git("add", "-A", "-f")
+    source = grow({"mm/one.c": text, "mm/Makefile": "obj-y += one.o\n", "vendor/other.h": "#define pr_info(...) save(__VA_ARGS__)\n"})
+    assert Surroundings(source, "mm/one.c", (text.encode(),)).is_redefined([b"pr_info"])
+
+
 def test_headers_that_cannot_be_read_do_not_stand_in_any_order(grow: Grow) -> None:
     source = grow({"mm/one.c": "int f(void);\n"})
     assert Surroundings(source, "mm/one.c").depend_on_order([], ["<linux/a.h>", "<linux/b.h>"], ["<linux/b.h>", "<linux/a.h>"])
