@@ -86,11 +86,16 @@ def place_of_paste(data: bytes, name: str) -> int:
 
 
 def headers_that_paste(source: Source, path: str) -> dict[str, bytes] | None:
-    """The headers with a `##` that a file includes in quotes, directly or through one another, beside it; None if there are too many."""
+    """The headers with a `##` that a file includes in quotes, directly or through one another, beside it.
+
+    None if there are too many, or if one cannot be read.
+    """
     folder, waiting, seen = posixpath.dirname(path), [path], {path}
     headers = dict[str, bytes]()
     while waiting:
         blobs = source.files(waiting)
+        if any(blob is not None and blob.data is None for blob in blobs):
+            return None
         headers |= {file: blob.data for file, blob in zip(waiting, blobs, strict=True) if blob and blob.data and b"##" in blob.data}
         beside = [
             posixpath.normpath(f"{place}/{name.decode('utf-8', 'replace')}")

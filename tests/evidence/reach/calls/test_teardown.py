@@ -104,6 +104,15 @@ def test_a_driver_that_unbinds_its_device_itself_does_so_while_programs_run(driv
     assert driver.asked(PCI + unbinding).answer is Answer.UNKNOWN
 
 
+def test_a_header_that_cannot_be_read_may_paste_the_name(driver: Gate) -> None:
+    (driver.kernel.path / "drivers/net/foo.h").symlink_to("lib/macros.h")
+    text = '#include "foo.h"\n' + PCI
+    found = driver.asked(text, more={"drivers/net/lib/macros.h": "#define MAKE(x) help##x()\n"})
+    assert found.answer is Answer.UNKNOWN and "a macro of a header" in found.question
+    driver.kernel.git("rm", "-qf", "drivers/net/foo.h")
+    assert driver.asked(text, more={"drivers/net/foo.h": "#define MAKE(x) bar_##x()\n"}).answer is Answer.NO
+
+
 @pytest.mark.parametrize("text", [PCI, PLATFORM])
 def test_what_unbinds_a_device_runs_as_a_module_is_unloaded(driver: Gate, text: str) -> None:
     assert driver.asked(text, base="CONFIG_FOO=m\n").answer is Answer.UNKNOWN
