@@ -94,6 +94,7 @@ def test_other_definitions(text: str, expected: set[tuple[str, str]]) -> None:
         "enum kind __attribute__((packed))\n{\n\tONE,\n}\nkinds;\nint a;\n",
         "enum kind __aligned(8)\n{\n\tONE = sizeof(struct { int a; }),\n} kinds;\n",
         "int f(void)\n{\n\tif (x) {\n{\n}\nint g(void)\n{\n}\n",
+        "int f(void)\n{\n#ifdef A\n#endif\n\tif (a) {\n\t\tg();\nh(2);\n\t}\n\tint b;\n}\nint x;\n",  # a call in the first column
         "#if 0\nint f(void)\n{\n\tg();\n}\n#define A 1\n#elif B\nint h(void)\n{\n\tg();\n}\n#endif\nint a;\n",
         "#if 0\ndon't\nint f(void)\n{\n\tg();\n}\n#endif\nint h(void)\n{\n\tg();\n}\n",
         "#if 0\nint f(void)\n#else\nint h(void)\n#endif\n{\n\tg();\n}\n#define A # if\nint a;\n",

@@ -31,7 +31,7 @@ _NO_DEFINITION = lazy_re.compile(
     rb"(?:[a-z_][a-z0-9_]*+(?![A-Z])|(?!\w*?(?:DEFINE|HEAD))[A-Za-z_]\w*+)[\s*]*+)++"
     rb"\((?!\s*+(?:__\w+\s++)?\*)[^(){};\x01\x02\x03]*+\)"
     rb"|extern\b[^(){};=\x01\x02\x03]*+|(?:struct|union|enum)\s++\w++"
-    rb")\s*+;\s*+)++"
+    rb")\s*+;(\s*+))++"
 )
 _STRUCT = lazy_re.compile(rb"([;}][\s\x01\x02\x03]*+)(?<=\n)struct[ \t]++([a-z]\w*+)\s*+\{[^{}\x01\x02\x03]*+\}(?=\s*+;)")
 _FUNCTION_ENDS = lazy_re.compile(rb"\n\} ;(?:\s*+\} ;)++")
@@ -54,7 +54,7 @@ def defined_names(data: bytes, path: str) -> set[bytes]:
             names.update(_MACRO.findall(code))
             code = _ENDIF.sub(ENDIF, _ELSE.sub(ELSE, _IF.sub(IF, _OTHER.sub(b" ", code))))
     code = _FUNCTION_ENDS.sub(b"\n} ;", _without_functions(_without_variables(code, names), names))
-    code = _NO_DEFINITION.sub(rb"\1", b";" + code)
+    code = _NO_DEFINITION.sub(rb"\1;\2", b";" + code)
     names.update(struct[1] for struct in _STRUCT.findall(code))
     return names | definitions.names_at_top_level(_STRUCT.sub(rb"\1\n}", code))
 
