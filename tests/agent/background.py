@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -31,6 +32,7 @@ def person(kernel: Kernel, model: Model, **more: str) -> Kernel:
     return found
 
 
+@functools.cache  # who waits asks for it a hundred times a second, and it is a git process each
 def state(kernel: Kernel) -> pathlib.Path:
     return pathlib.Path(kernel.git("rev-parse", "--path-format=absolute", "--git-common-dir").strip()) / "patch-triage"
 
