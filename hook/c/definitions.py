@@ -82,8 +82,7 @@ _NEVER = lazy_re.compile(rb"[ \t]*+0[ \t]*+\Z")
 _NAME, _LAST_NAME = lazy_re.compile(rb"[A-Za-z_]\w*+"), lazy_re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 _AGGREGATE = lazy_re.compile(rb"(?<!\w)(struct|union|enum)((?:\s+[A-Za-z_]\w*+)*+)\s*+\Z")
 _INNER_AGGREGATE = lazy_re.compile(rb"\b(struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*+([A-Za-z_]\w*+)\s*+(?:__\w+\s*+)*+\{")
-_INNER_ENUM = lazy_re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
-_CONSTANT = lazy_re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
+_INNER_ENUM, _CONSTANT = lazy_re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}"), lazy_re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
 _POINTER = lazy_re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
 _FUNCTION_TYPE = lazy_re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
 # names with parentheses in the head of a definition that are not the defined name
@@ -93,6 +92,7 @@ ATTRIBUTE = lazy_re.compile(
     rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_md_ptr|read_mostly|cacheline\w*)"
     rb"|typeof|_Alignas|alignas|asm|noinline_for_stack|STDCALL|ACPI_\w*|TYPEOF\w*)\Z"
 )
+_ORDINARY_HEAD = lazy_re.compile(rb"(?:[A-Za-z_]\w*+[\s*]++)++([a-z]\w*+)\([^()=]*+\)\Z")
 _SYSTEM_CALL = lazy_re.compile(rb"(COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w+\Z")
 _MACRO_STATEMENT = lazy_re.compile(rb"(?:(?:static|extern|const|__\w+)\s++)*+([A-Za-z_]\w*+)\s*+\(\s*+([A-Za-z_]\w*+)?")
 _DEFINING = lazy_re.compile(rb"(?:\w*_)?DEFINE(?:_\w+)?\Z|(?:\w*_)?[HL]?LIST_HEAD\w*\Z|\w+_HEAD\Z")
@@ -114,9 +114,7 @@ def scan(data: bytes) -> Scan:
 def definitions(data: bytes, path: str) -> Scan:
     """The definitions of the file at `path`: of C as in `scan`, entry points of assembly, options of Kconfig; none of other files."""
     name = path.rpartition("/")[2]
-    if name.endswith((".c", ".h")):
-        return scan(data)
-    return Scan(data, _placed(data, _elsewhere(data, name)))
+    return scan(data) if name.endswith((".c", ".h")) else Scan(data, _placed(data, _elsewhere(data, name)))
 
 
 def without_directives(code: bytes) -> tuple[bytes, set[bytes]]:
@@ -238,6 +236,10 @@ def _block(code: bytes, start: int, opened: int, closed: int, places: list[_Plac
     text = code[begin:opened].translate(NO_MARKS).lstrip()
     begin = opened - len(text)
     text = text.rstrip()
+    ordinary = _ORDINARY_HEAD.match(text)
+    if ordinary and ordinary[1] not in NOT_DEFINED and not ATTRIBUTE.match(ordinary[1]):
+        places.append(_Place(ordinary[1], DefinitionKind.FUNCTION, begin, begin + ordinary.start(1), closed, (opened, closed)))
+        return closed + 1
     if text.endswith(b"="):
         return _variables(code, begin, opened, closed, places)
     groups = brackets.outermost(text)
@@ -294,7 +296,7 @@ def _function(code: bytes, begin: int, text: bytes, groups: list[tuple[int, int]
         before = _LAST_NAME.search(text, max(0, opening - _LONGEST_ATTRIBUTE), opening)
         if before is None:
             continue
-        word = before.group(1)
+        word, name_start = before.group(1), before.start(1)
         if ATTRIBUTE.match(word):
             continue
         if word in NOT_DEFINED:
@@ -302,8 +304,6 @@ def _function(code: bytes, begin: int, text: bytes, groups: list[tuple[int, int]
             if pointed is None or number == 0:
                 return  # a statement of a body whose head was not seen
             word, name_start = pointed.group(1), pointed.start(1)
-        else:
-            name_start = before.start(1)
         if not text[:name_start].strip() or word.isupper():
             # a macro defines the function; by convention the name is its first argument
             argument = _NAME.match(text, opening + 1, closing)
@@ -354,10 +354,9 @@ def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
             called = _MACRO_STATEMENT.match(line.group())
             if called and called.group(2) and _DEFINING.match(called.group(1)) and called.group(1) not in NOT_DEFINED:
                 name, name_offset = called.group(2), called.start(2)
-                if _SECOND_ARGUMENT.match(called.group(1)):
-                    second = _SECOND.search(text[line.start() :])
-                    if second:
-                        name, name_offset = second.group(1), second.start(1)
+                second = _SECOND.search(text[line.start() :]) if _SECOND_ARGUMENT.match(called.group(1)) else None
+                if second:
+                    name, name_offset = second.group(1), second.start(1)
                 name_offset += offset + line.start()
                 places.append(_Place(name, DefinitionKind.VARIABLE, offset + line.start(), name_offset, end))
                 return

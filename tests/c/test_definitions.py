@@ -58,6 +58,8 @@ def test_a_function_has_its_name_and_its_lines(text: str) -> None:
         ("#if 0\nint f(void)\n{\n}\n#define X\n#else\nint g(void)\n{\n}\n#endif\n", {("g", "function")}),
         ("#if 0\n#if 1\nint f(void) { }\n#endif\n#endif\nint g(void) { }\n", {("g", "function")}),
         ("/* int f(void) { } */ int g(void) { }", {("g", "function")}),
+        ("else if(x) {\n}\nint g(void) { }", {("g", "function")}),  # a body whose head was not seen
+        ("struct s asm(x) { int a; };\nint g(void) { }", {("s", "struct"), ("g", "function")}),
         # what is taken out before names alone are looked for ends where the scanner ends it
         ("u8 a[2] = {\n\t1, 2}\n;\nu8 b[2] = {\n\t3,\n};\n", {("a", "variable"), ("b", "variable")}),
         (
