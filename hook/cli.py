@@ -100,7 +100,8 @@ def _load_libraries() -> None:
     """
     # msgspec asks for types, which none of our records has
     stand_ins: dict[str, object] = {"typing_extensions": None, "uuid": _Types("UUID", "SafeUUID"), "decimal": _Types("Decimal")}
-    stand_ins |= {name: _Later(name) for name in ("msgspec.inspect", "textwrap", "ipaddress", "locale")}
+    stand_ins["urllib.parse"] = _Quoting  # for pathlib
+    stand_ins |= {name: _Later(name) for name in ("msgspec.inspect", "textwrap", "locale")}
     put = {name: stand_in for name, stand_in in stand_ins.items() if name not in sys.modules}
     sys.modules.update(put)  # type: ignore[arg-type]
     try:
@@ -119,6 +120,16 @@ class _Types:
     def __init__(self, *names: str) -> None:
         for name in names:
             setattr(self, name, type(name, (), {"unknown": None}))
+
+
+class _Quoting:
+    """Stands for urllib.parse, of which pathlib uses one function, for URIs."""
+
+    @staticmethod
+    def quote_from_bytes(name: bytes) -> str:
+        from urllib.parse import quote_from_bytes
+
+        return quote_from_bytes(name)
 
 
 class _Later:

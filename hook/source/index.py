@@ -349,7 +349,7 @@ def open_index(repo: Repository) -> Index:
 
 def connect(path: pathlib.Path, *, writing: bool) -> sqlite3.Connection:
     """A connection to the database. Raises sqlite3.Error."""
-    uri = f"{path.absolute().as_uri()}?mode={'rwc' if writing else 'ro'}"
+    uri = own_files.database_uri(path, f"mode={'rwc' if writing else 'ro'}")
     database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_WAIT_SECONDS, check_same_thread=False)
     database.execute("pragma cell_size_check = on")
     return database

@@ -24,6 +24,13 @@ def tell_once(line: str) -> None:
         print(f"patch-triage: {printable}", file=sys.stderr)
 
 
+def database_uri(path: pathlib.Path, query: str) -> str:
+    """The name of a database for SQLite, which takes a `?` or `#` in it for its end (https://www.sqlite.org/uri.html)."""
+    odd = (b"%", b"?", b"#")
+    name = "".join(chr(byte) if byte < 128 and bytes((byte,)) not in odd else f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
+    return f"file://{name}?{query}"
+
+
 def read(path: pathlib.Path, most_bytes: int) -> bytes | None:
     """The content of a file of ours; None if there is none, or something else in its place. No link is followed. Raises OSError."""
     try:

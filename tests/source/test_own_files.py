@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -198,3 +200,10 @@ def test_the_oldest_files_of_a_full_directory_are_removed(tmp_path: pathlib.Path
     assert len(list(tmp_path.iterdir())) == 3
     own_files.remove_oldest(tmp_path, 2, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_database_has_its_name_whatever_that_is(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / os.fsdecode(b"a #1?50% \xc3\xa9\xff.db")
+    with contextlib.closing(sqlite3.connect(own_files.database_uri(path, "mode=rwc"), uri=True)) as database:
+        database.execute("create table word(name)")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

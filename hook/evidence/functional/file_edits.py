@@ -5,6 +5,7 @@ A whole file and one hunk of it alone are judged in the same way.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import posixpath
 import typing
@@ -25,6 +26,7 @@ from hook.verdict import Answer
 if typing.TYPE_CHECKING:
     from hook.c.segments import Edit
     from hook.evidence.focus.changed_functions import FileFunctions
+    from hook.evidence.functional.surroundings import Surroundings
 
 
 _CODE = "code changed"
@@ -73,13 +75,12 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     from hook.c import segments, translation_unit
     from hook.evidence.focus import changed_functions
     from hook.evidence.functional import alike_code, edit_kinds, harmless_rules
-    from hook.evidence.functional.surroundings import Surroundings
 
     before, after = translation_unit.of_text(old), translation_unit.of_text(new)
     edits = segments.edits(before.segments, after.segments)
     # not a header: an assembler may read it too, and where it is included cannot be seen here
     if path.endswith(".c") and compared.read:
-        proofs = harmless_rules.prove(edits, before, after, Surroundings(source, path, (old, new)))
+        proofs = harmless_rules.prove(edits, before, after, typing.cast("Surroundings", _Surroundings(source, path, (old, new))))
         if proofs and not _moves_line_numbers(language, path, old, new, source, counters=True):
             return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
     touched = changed_functions.of_edits(path, edits, after)
@@ -98,6 +99,22 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     if why == _CODE and named:
         why = f"{', '.join(named)} changed"
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
+
+
+class _Surroundings:
+    """Stands for the Surroundings of a file until a rule asks for something of them: most edits of code need nothing."""
+
+    def __init__(self, source: Source, path: str, sides: tuple[bytes, bytes]) -> None:
+        self._of = source, path, sides
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._made, name)
+
+    @functools.cached_property
+    def _made(self) -> Surroundings:
+        from hook.evidence.functional.surroundings import Surroundings
+
+        return Surroundings(*self._of)
 
 
 def _seen_elsewhere(edit: Edit, path: str, source: Source) -> tuple[str, ...]:

@@ -28,7 +28,6 @@ from hook.evidence.functional.logs import local_variables, log_arguments, loggin
 from hook.evidence.functional.logs.log_arguments import Scope
 from hook.evidence.functional.normal_forms import renamed_member, spelled, unannotated, without_braces, without_zero
 from hook.evidence.functional.token_places import Tokens, differing, differing_statements
-from hook.kernel import own_headers
 
 # a rule that trusts what the kernel means by another name must add it here, or nobody asks whether the tree defines it anew
 TRUSTED_NAMES = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE
@@ -98,15 +97,16 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def without_text(self) -> Pair:
         old, new = self.unannotated
-        asks = self.loggers, self.is_text, self.tree.is_macro
+        asks = self.loggers, self.is_text, lambda name: self.tree.is_macro(name)
         return logging_calls.without_text(old, *asks), logging_calls.without_text(new, *asks)
 
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
         """What either version of the file defines or undefines itself, or a header that it brings in."""
-        sides = self.before, self.after
-        defined = frozenset(definition.name.encode("ascii") for side in sides for definition in side.scan.definitions)
-        return defined.union(self.tree.own_names, *(own_headers.defined(blanking.plain(side.data)) for side in sides))
+        from hook.kernel import own_headers
+
+        defined = {definition.name.encode("ascii") for side in (self.before, self.after) for definition in side.scan.definitions}
+        return self.tree.own_names.union(defined, *(own_headers.defined(blanking.plain(side.data)) for side in (self.before, self.after)))
 
     @functools.cached_property
     def loggers(self) -> logging_calls.Loggers:
@@ -153,7 +153,7 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
 
     def are_equal(self, pair: Pair) -> bool:
         """Whether two forms are the same but for braces around one statement."""
-        asks = self._is_no_macro, self.tree.is_macro
+        asks = self._is_no_macro, lambda name: self.tree.is_macro(name)
         return pair[0] == pair[1] or without_braces(pair[0], *asks) == without_braces(pair[1], *asks)
 
     def _is_no_macro(self, name: bytes) -> bool:
@@ -190,7 +190,7 @@ def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit
         called = _called_otherwise(before, after, unused)
     except Unreadable:
         return None
-    return proofs if all(map(tree.keeps_spelling, sorted(called))) and not (proofs and tree.is_included()) else None
+    return proofs if all(tree.keeps_spelling(name) for name in sorted(called)) and not (proofs and tree.is_included()) else None
 
 
 def _called_otherwise(before: TranslationUnit, after: TranslationUnit, without: Sequence[bytes]) -> set[bytes]:

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from hook import lazy_re
 from hook.c.blanking import plain
 from hook.kernel.kbuild.architecture_directories import around
-from hook.kernel.kbuild.compiler_flags import may_search
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, PROGRAMS, in_kernel
 from hook.source.grep import holding
 from hook.source.lookup import Bounds, Include, includers
@@ -179,6 +178,8 @@ def _naming(source: Source, parent: str, top: str) -> list[str] | None:
 
 def _searching(source: Source, holders: Iterable[str], directory: str) -> list[str]:
     """The directories of makefiles that may add a directory to the places of includes."""
+    from hook.kernel.kbuild.compiler_flags import may_search  # few headers need it
+
     makefiles = [file for file in holders if _MAKEFILE.match(file.rpartition("/")[2])]
     pairs = zip(makefiles, source.files(makefiles), strict=True)
     above = [

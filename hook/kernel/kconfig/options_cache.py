@@ -66,7 +66,7 @@ class StoredOptions:
         self._read: dict[str, Option | None] = {}
         self._shared: dict[str, Condition] = {}
         try:
-            self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            self._database = sqlite3.connect(own_files.database_uri(path, "mode=ro&immutable=1"), uri=True)
             self._database.execute("pragma cell_size_check = on")
             head = msgspec.json.decode(self._line("") or "")
             self.modules = str(head["Modules"])
