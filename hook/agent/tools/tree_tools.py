@@ -210,7 +210,7 @@ def existing(desk: Desk, text: str) -> str:
             visible = [candidate for candidate in entries if not _kept_back(desk, prefix + candidate.name)]
             raise BadCall(f"there is no {full_path}{_nearest(at, part, visible)}")
         if entry.kind is TreeEntryKind.LINK:
-            read = desk.source.file(full_path)
+            read = desk.source.objects.read(entry.oid)
             target = _text(os.fsdecode(read.data)) if read and read.data else "somewhere"
             raise BadCall(f"{full_path} is a symbolic link to {target[:200]}; links are not followed")
         if entry.kind is TreeEntryKind.SUBMODULE:
