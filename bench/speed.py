@@ -203,7 +203,7 @@ def main() -> int:
                 long_history(tree, history)
             check_against_checkpatch(tree, options.rounds, options.patch)
             commit_with_and_without(tree, options.rounds)
-            rebase_with_and_without(tree, options.rebase, 2)
+            rebase_with_and_without(tree, options.rebase, 5)
             push_of_everything(tree)
         # the largest of all child processes; git itself is among them on a big repository
         check = subprocess.run(
