@@ -7,6 +7,9 @@ unexport PYTHONDONTWRITEBYTECODE # pytest keeps what it has made of the assertio
 
 # What a rule about C or the tree is tested by: no hooks, no model, no program that is started for it.
 QUICK := tests/c tests/evidence tests/kernel tests/plan tests/syzlang tests/test_config.py tests/test_house.py
+# but for the files that take most of the time: hostile texts, and many small trees
+LONG := tests/c/test_legible.py tests/evidence/functional/test_surroundings.py tests/evidence/functional/test_alike_code.py \
+	tests/evidence/options/test_other_architectures.py tests/evidence/reach/devices/test_device_solver.py
 # One more than processors: many tests wait for processes that they have started.
 PYTEST = $(BIN)/pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist worksteal
 
@@ -40,14 +43,14 @@ lint: $(VENV)/.made
 # An installed program is compiled; here it is done by hand, since the tests start it hundreds of times.
 test: lint
 	@$(BIN)/python -m compileall -q hook tests
-	@echo "== tests: some 5 minutes on two processors that have nothing else to do"
+	@echo "== tests: 5 to 10 minutes on two processors that have nothing else to do"
 	@$(PYTEST)
 	@echo "== all passed"
 
-# For the loop of a developer: half a minute. It leaves out the hooks, the commands, the model, reports, records, mail and the cluster.
+# For the loop of a developer: about a minute. It leaves out LONG, the hooks, the commands, the model, reports, records, mail and the cluster.
 check-quick: lint
-	@echo "== the tests of rules and readers: half a minute"
-	@$(PYTEST) $(QUICK)
+	@echo "== the tests of rules and readers: about a minute"
+	@$(PYTEST) $(QUICK) $(LONG:%=--ignore=%)
 
 # The tests once more, with the lines that none of them runs: it takes the processors two thirds longer.
 coverage: $(VENV)/.made
