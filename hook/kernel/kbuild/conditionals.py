@@ -15,7 +15,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.c import integers, translation_unit
-from hook.c.blanking import without_literals
+from hook.c.blanking import HIDDEN, without_literals
 from hook.kernel.kbuild import option_tests
 from hook.kernel.kconfig.expressions import (
     NO,
@@ -114,7 +114,9 @@ class Conditionals:
             line += plain.count(b"\n", last, match.start())
             last = match.start()
             word = match[1].decode()
-            rest = " ".join(match[2].replace(b"\\\n", b" ").decode("utf-8", "replace").split())
+            raw = self._data[match.start(2) - 1 : match.end(2) - 1]  # with its constants, which count in an expression
+            raw = HIDDEN.sub(_blanked, raw) if b"'" in raw or b'"' in raw else match[2]
+            rest = " ".join(raw.replace(b"\\\n", b" ").decode("utf-8", "replace").split())
             if word in ("define", "undef"):
                 self._define(word, rest, stack)
                 continue
@@ -336,3 +338,8 @@ class _Expression:
 
 def _size(condition: Condition) -> int:
     return 1 + sum(map(_size, operands(condition)))
+
+
+def _blanked(match: re.Match[bytes]) -> bytes:
+    text = match[0]
+    return b" " + b"\n" * text.count(b"\n") if text[:1] == b"/" else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hook.kernel.kbuild.conditionals import Conditionals
-from hook.kernel.kconfig.expressions import shown
+from hook.kernel.kconfig.expressions import Unevaluated, shown
 
 FILE = """\
 #ifndef A_H
@@ -99,3 +99,9 @@ def test_a_conditional_names_its_line() -> None:
 def test_hostile_conditions_are_bounded(text: str) -> None:
     conditionals = Conditionals(text.encode("latin-1"), "x.c")
     assert len(shown(conditionals.condition(text.count("\n") // 2))) < 20_000
+
+
+@pytest.mark.parametrize("condition", ["'a' - 97", "1 - 'a' - 1", "(1 'a')", "defined(CONFIG_A) - 'b'", '__has_include("a.h")', "!'\\0'"])
+def test_a_condition_with_a_constant_in_quotes_is_left_open(condition: str) -> None:
+    """Without it another expression is left, which may have a value: `(1)`."""
+    assert isinstance(Conditionals(f"#if {condition}\nint a;\n#endif\n".encode(), "mm/a.c").condition(2), Unevaluated)
