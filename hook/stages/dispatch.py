@@ -52,19 +52,17 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _before_commit(stage: str, objects: Objects, arguments: Sequence[str]) -> int:
-    from hook.stages import before_commit
+    from hook.stages.before_commit import commit_msg, pre_commit, prepare_commit_msg
 
-    if stage == "pre-commit":
-        return before_commit.pre_commit(objects, arguments)
-    return (before_commit.prepare_commit_msg if stage == "prepare-commit-msg" else before_commit.commit_msg)(objects, arguments)
+    stages = {"pre-commit": pre_commit, "prepare-commit-msg": prepare_commit_msg, "commit-msg": commit_msg}
+    return stages[stage](objects, arguments)
 
 
 def _after_commit(stage: str, objects: Objects, arguments: Sequence[str]) -> int:
-    from hook.stages import after_commit
+    from hook.stages.after_commit import post_applypatch, post_commit, post_rewrite
 
-    if stage == "post-commit":
-        return after_commit.post_commit(objects, arguments)
-    return (after_commit.post_rewrite if stage == "post-rewrite" else after_commit.post_applypatch)(objects, arguments)
+    stages = {"post-commit": post_commit, "post-rewrite": post_rewrite, "post-applypatch": post_applypatch}
+    return stages[stage](objects, arguments)
 
 
 def _push(stage: str, objects: Objects, arguments: Sequence[str]) -> int:
